@@ -1,0 +1,59 @@
+# Every target sets up what it needs in $(VENV); a second run starts at once.
+#   make demo VENV=/path PYTHON=python3.12    another environment, another Python
+#   make test ARGS="-k ranking -x"            more arguments for pytest
+
+PYTHON ?= python3
+VENV ?= .venv
+OUTPUT ?= output/demo
+JOBS ?= 2
+ARGS ?=
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+STAMP := $(VENV)/.sor_ppa_is_installed
+REQUIREMENTS := requirements.txt requirements-dev.txt
+INSTALLERS := setup.py pyproject.toml $(wildcard tools/*detectron2*.py)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
+
+setup: $(STAMP)  ## virtual environment with torch, detectron2, sor_ppa and all tools
+
+$(STAMP): $(REQUIREMENTS) $(INSTALLERS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The pinned versions need \
+	Python 3.11 or later, $(PYTHON) is %d.%d; try: make PYTHON=python3.11" % sys.version_info[:2])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(REQUIREMENTS:%=-r %)
+	$(BIN)/python tools/install_detectron2.py
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
+	@touch $@
+
+demo: $(STAMP)  ## rank the objects of a few free photos with the bundled model
+	$(BIN)/python demo/demo.py --samples --output $(OUTPUT)
+	@echo "Look at $(abspath $(OUTPUT))"
+
+test: $(STAMP)  ## the tests, without the slow ones
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)  ## only the slow tests (minutes; one of them downloads detectron2)
+	$(PYTEST) -m slow $(ARGS)
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+format: $(STAMP)  ## let ruff sort imports and lay out the code
+	$(BIN)/python -m ruff check --fix --exit-zero --quiet .
+	$(BIN)/python -m ruff format .
+
+clean:  ## remove build products and caches (keeps $(VENV) and output/)
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
