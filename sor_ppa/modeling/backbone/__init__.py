@@ -1,0 +1,34 @@
+"""Bodies and feature pyramids; importing the package registers them with detectron2."""
+
+from __future__ import annotations
+
+from sor_ppa.modeling.backbone.fpn import (
+    LastLevelP6,
+    LastLevelP6P7,
+    build_fcos_mobilenetv2_fpn_backbone,
+    build_fcos_resnet_fpn_backbone,
+    build_fcos_vovnet_fpn_backbone,
+    build_fpn,
+    build_mobilenetv2_fpn_backbone,
+    build_top_block,
+    build_vovnet_fpn_backbone,
+)
+from sor_ppa.modeling.backbone.mobilenet import MobileNetV2, build_mnv2_backbone
+from sor_ppa.modeling.backbone.vovnet import BODIES, VoVNet, build_vovnet_backbone
+
+__all__ = [
+    "BODIES",
+    "LastLevelP6",
+    "LastLevelP6P7",
+    "MobileNetV2",
+    "VoVNet",
+    "build_fcos_mobilenetv2_fpn_backbone",
+    "build_fcos_resnet_fpn_backbone",
+    "build_fcos_vovnet_fpn_backbone",
+    "build_fpn",
+    "build_mnv2_backbone",
+    "build_mobilenetv2_fpn_backbone",
+    "build_top_block",
+    "build_vovnet_backbone",
+    "build_vovnet_fpn_backbone",
+]

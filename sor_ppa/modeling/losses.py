@@ -1,0 +1,113 @@
+"""Each loss once: pure functions with their formula, shapes and paper.
+
+Functions that average take the divisor (``normalizer``) from the caller, so that the same sum can
+be divided by a count that was agreed between processes (:mod:`sor_ppa.modeling.distributed`).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def centerness(distances: Tensor) -> Tensor:
+    """Centerness of a location in its box, sqrt(min(l,r)/max(l,r) * min(t,b)/max(t,b)).
+
+    FCOS (Tian et al., ICCV 2019), eq. 3.
+
+    Args:
+        distances: (L, 4) distances left, top, right, bottom to the box's sides, all positive.
+
+    Returns:
+        (L,) in [0, 1].
+    """
+    left_right, top_bottom = distances[:, [0, 2]], distances[:, [1, 3]]
+    ratio = left_right.amin(1) / left_right.amax(1) * (top_bottom.amin(1) / top_bottom.amax(1))
+    return ratio.sqrt()
+
+
+def box_distance_loss(prediction: Tensor, target: Tensor, *, kind: str = "giou") -> Tensor:
+    """IoU loss of boxes given as distances from a common point, one value a box.
+
+    UnitBox (Yu et al., 2016) for ``iou``; GIoU (Rezatofighi et al., CVPR 2019) for ``giou``. The
+    IoU is (I + 1) / (U + 1), as in the published detector: it keeps a checkpoint's training
+    numbers, so it stays.
+
+    Args:
+        prediction: (L, 4) left, top, right, bottom.
+        target: (L, 4), the same.
+        kind: "giou" (1 - giou), "iou" (-log iou) or "linear_iou" (1 - iou).
+
+    Returns:
+        (L,) losses.
+    """
+    area_p = (prediction[:, 0] + prediction[:, 2]) * (prediction[:, 1] + prediction[:, 3])
+    area_t = (target[:, 0] + target[:, 2]) * (target[:, 1] + target[:, 3])
+    smaller, larger = torch.min(prediction, target), torch.max(prediction, target)
+    intersection = (smaller[:, 0] + smaller[:, 2]) * (smaller[:, 1] + smaller[:, 3])
+    enclosing = (larger[:, 0] + larger[:, 2]) * (larger[:, 1] + larger[:, 3])
+    union = area_p + area_t - intersection
+    iou = (intersection + 1.0) / (union + 1.0)
+    if kind == "giou":
+        return 1.0 - (iou - (enclosing - union) / enclosing)
+    if kind == "iou":
+        return -iou.log()
+    if kind == "linear_iou":
+        return 1.0 - iou
+    raise ValueError(f"unknown box loss {kind!r}; use 'giou', 'iou' or 'linear_iou'")
+
+
+def mask_bce_loss(logits: Tensor, target: Tensor, normalizer: Tensor) -> Tensor:
+    """Binary cross-entropy of instance masks, averaged over the pixels of each mask.
+
+    Mask R-CNN (He et al., ICCV 2017), section 3.
+
+    Args:
+        logits: (R, H, W) before the sigmoid.
+        target: (R, H, W) bool or {0, 1}.
+        normalizer: number of masks to divide by.
+    """
+    if logits.numel() == 0:
+        return logits.sum() * 0.0
+    per_mask = F.binary_cross_entropy_with_logits(
+        logits, target.to(logits.dtype), reduction="none"
+    ).mean(dim=(1, 2))
+    return per_mask.sum() / normalizer
+
+
+def mask_iou_loss(prediction: Tensor, target: Tensor, normalizer: Tensor) -> Tensor:
+    """Half squared error of predicted mask IoUs over the masks whose target is above zero.
+
+    Mask Scoring R-CNN (Huang et al., CVPR 2019), section 3.3.
+
+    Args:
+        prediction: (R,) predicted IoU, unbounded.
+        target: (R,) true IoU in [0, 1].
+        normalizer: number of targets above zero to divide by.
+    """
+    valid = target > 0
+    return 0.5 * (prediction[valid] - target[valid]).square().sum() / normalizer
+
+
+def rank_loss(logits: Tensor, ranks: Tensor, normalizer: Tensor) -> Tensor:
+    """Cross-entropy of the rank classes over the objects that have a rank.
+
+    Position-Preserved Attention (Fang et al., ICCV 2021), section 3.4.
+
+    Args:
+        logits: (R, K); column K-1 stands for rank 1, column 0 for rank K.
+        ranks: (R,) int64; 1 = most salient ... K; 0 or above K = left out.
+        normalizer: number of ranked objects to divide by.
+    """
+    num_ranks = logits.shape[1]
+    ranked = has_rank(ranks, num_ranks)
+    if not bool(ranked.any()):
+        return logits.sum() * 0.0
+    classes = num_ranks - ranks[ranked]
+    return F.cross_entropy(logits[ranked], classes, reduction="sum") / normalizer
+
+
+def has_rank(ranks: Tensor, num_ranks: int) -> Tensor:
+    """(R,) bool: which objects have a rank in 1 ... ``num_ranks``."""
+    return (ranks >= 1) & (ranks <= num_ranks)

@@ -1,0 +1,5 @@
+"""One file a system: picture in, answer out."""
+
+from sor_ppa.modeling.meta_arch.ranker import SaliencyRanker
+
+__all__ = ["SaliencyRanker"]
