@@ -1,0 +1,128 @@
+"""Every command and every example of datasets/README.md runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from sor_ppa.config import get_cfg
+from sor_ppa.data import image_io
+from sor_ppa.data.ranking import load_ranked_coco, register_extra
+from tests.data.scripts import script
+from tests.data.sets import (
+    coco_object,
+    irsr_records,
+    picture,
+    polygon,
+    rectangle_rle,
+    write_assr,
+    write_irsr,
+)
+
+
+def blocks(repository: Path, language: str) -> list[str]:
+    text = (repository / "datasets" / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def commands(repository: Path) -> list[list[str]]:
+    lines = "\n".join(blocks(repository, "bash")).splitlines()
+    return [shlex.split(line) for line in lines if line.startswith("python ")]
+
+
+@pytest.fixture()
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with everything that the commands mention."""
+    monkeypatch.chdir(tmp_path)
+    write_assr(tmp_path / "datasets" / "ASSR")
+    write_irsr(tmp_path / "datasets" / "IRSR", irsr_records())
+    root = tmp_path / "coco"
+    picture(root / "images" / "a.png")
+    objects = [
+        coco_object(1, 1, (0, 0, 6, 6)),
+        {**coco_object(2, 1, (8, 2, 14, 9)), "segmentation": rectangle_rle(8, 2, 14, 9)},
+    ]
+    names = [{"id": 3, "name": "person"}, {"id": 4, "name": "dog"}]
+    images = [{"id": 1, "file_name": "a.png"}]
+    data = {"images": images, "annotations": objects, "categories": names}
+    (root / "instances.json").write_text(json.dumps(data))
+    (root / "fixations.json").write_text(json.dumps({"a.png": [[[9, 5, 100], [2, 2, 100]]]}))
+    grey = np.full((12, 16), 255, np.uint8)
+    for folder in ("saliency", "fixation_maps"):
+        image_io.write_image(root / folder / "a.png", grey)
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        scene = rng.integers(60, 90, (90, 120, 3), dtype=np.uint8)
+        scene[20:70, 30:80] = rng.integers(120, 250, 3)
+        mask = np.zeros((90, 120), np.uint8)
+        mask[20:70, 30:80] = 255
+        image_io.write_image(tmp_path / "DUTS-TR" / "image" / f"{number}.jpg", scene)
+        image_io.write_image(tmp_path / "DUTS-TR" / "mask" / f"{number}.png", mask)
+    return tmp_path
+
+
+def test_every_command_runs(workplace: Path, repository: Path) -> None:
+    found = commands(repository)
+    assert len(found) >= 9
+    for python, program, *arguments in found:
+        assert python == "python" and program.startswith("datasets/")
+        # Loading a large set is timed elsewhere.
+        arguments = ["20" if value == "8000" else value for value in arguments]
+        assert script(repository, Path(program).stem).main(arguments) == 0, arguments
+    names = {path.stem for path in (workplace / "ranked").glob("*.json")}
+    assert names == {"assr_test", "irsr_test", "prior", "maps", "counts", "gaze", "few"}
+    for name in ("prior", "maps", "counts", "gaze"):
+        (item,) = load_ranked_coco(f"ranked/{name}.json", "coco/images", strict=True)
+        assert sorted(entry["gt_rank"] for entry in item["annotations"]) == [1, 2], name
+
+
+def test_every_program_is_mentioned(repository: Path) -> None:
+    text = (repository / "datasets" / "README.md").read_text(encoding="utf-8")
+    for path in (repository / "datasets").glob("*.py"):
+        assert path.name in text, path.name
+
+
+def test_example_file_and_its_use(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks(repository, "json")
+    picture(tmp_path / "beach" / "images" / "beach.jpg", 480, 640)
+    (tmp_path / "beach" / "train.json").write_text(example)
+    (item,) = load_ranked_coco("beach/train.json", "beach/images", strict=True)
+    assert [entry["gt_rank"] for entry in item["annotations"]] == [1, 2, 0]
+    assert item["annotations"][0]["segmentation"] == [polygon(80, 60, 280, 360)]
+    (code,) = blocks(repository, "python")
+    (settings,) = blocks(repository, "yaml")
+    try:
+        exec(compile(code, "README.md", "exec"), {})
+        (tmp_path / "config.yaml").write_text(settings)
+        cfg = get_cfg()
+        cfg.merge_from_file("config.yaml")
+        register_extra(cfg)
+        assert len(DatasetCatalog.get(cfg.DATASETS.TRAIN[0])) == 1
+    finally:
+        DatasetCatalog.pop("beach_train", None)
+        MetadataCatalog.pop("beach_train", None)
+
+
+def test_table_agrees_with_the_registry(repository: Path) -> None:
+    from sor_ppa.data.registry import BENCHMARKS
+
+    text = (repository / "datasets" / "README.md").read_text(encoding="utf-8")
+    for row in BENCHMARKS:
+        names = ", ".join(f"`{row.name}_{split}`" for split in row.splits)
+        counts = " / ".join(f"{split.count:,}" for split in row.splits.values())
+        assert f"| {names} |" in text and f"| {counts} |" in text and row.homepage in text
+
+
+def test_settings_of_the_example_are_safe_yaml(repository: Path) -> None:
+    (settings,) = blocks(repository, "yaml")
+    assert yaml.safe_load(settings)["DATASETS"]["EXTRA"][0][0] == "beach_train"
