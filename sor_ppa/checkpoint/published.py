@@ -1,0 +1,170 @@
+"""Which weights file is this, and what are its tensors called here?
+
+A file is recognised by the names in it, never by its own name. Our networks keep the published
+names of SOR and CenterMask2, so most files only need a prefix; torchvision's MobileNetV2 needs a
+rename. Layers whose shapes differ (80 COCO classes, say) are left to :mod:`.fit`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+State = Mapping[str, Any]
+
+# Wrappers put these before every name: DistributedDataParallel, torch.compile, Lightning.
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
+# Where a file that holds only a backbone may belong.
+_HOMES = ("", "backbone.bottom_up.", "backbone.")
+# Names that carry nothing to load, and why.
+_EMPTY_NAMES = (
+    (re.compile(r"^pixel_(mean|std)$"), "the config's PIXEL_MEAN and PIXEL_STD are used"),
+    (re.compile(r"\.num_batches_tracked$"), "a counter of the training that made the file"),
+    (re.compile(r"anchor_generator\.cell_anchors"), "computed from the config"),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of weights file.
+
+    Attributes:
+        name: short name, as in the table of :func:`recognise`.
+        title: what it is, for the log.
+        marks: patterns; each must be found in some name of the file.
+        absent: patterns that must not be found in any.
+        rename: published name -> ours; None for a tensor that has no place here.
+        home: prefix of our names when no model is at hand to compare with.
+    """
+
+    name: str
+    title: str
+    marks: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    rename: Callable[[str], str | None] = lambda name: name
+    home: str = ""
+
+    def matches(self, names: Collection[str]) -> bool:
+        """Whether the names of a file are those of this source."""
+
+        def found(pattern: str) -> bool:
+            return any(re.search(pattern, name) for name in names)
+
+        return all(map(found, self.marks)) and not any(map(found, self.absent))
+
+
+def _mobilenet_name(name: str) -> str | None:
+    """In torchvision conv, norm and activation are nested; ours lie side by side.
+
+    ``features.5.conv.1.0.weight`` -> ``features.5.conv.3.weight``: with parts of 3 modules each,
+    module b of part a is module 3a + b. The projection (no activation, not nested) follows.
+    """
+    if re.match(r"features\.18\.|classifier\.", name):
+        return None
+    nested = re.match(r"(features\.\d+\.conv)\.(\d)\.(\d)\.(.+)", name)
+    if nested:
+        stem, part, module, rest = nested.groups()
+        return f"{stem}.{3 * int(part) + int(module)}.{rest}"
+    flat = re.match(r"features\.(\d+)\.conv\.(\d)\.(.+)", name)
+    if flat:
+        index, part, rest = flat.groups()
+        parts = 1 if index == "1" else 2  # the first block does not expand
+        return f"features.{index}.conv.{3 * parts + int(part) - parts}.{rest}"
+    return name
+
+
+_SOR_HEAD = r"^roi_heads\.sor_head\."
+
+# First match wins.
+SOURCES = (
+    Source("sor", "a ranking checkpoint (names as published with SOR)", (_SOR_HEAD,)),
+    Source(
+        "centermask2-coco",
+        "a CenterMask2 checkpoint",
+        (r"^proposal_generator\.fcos_head\.", r"^roi_heads\.mask_head\."),
+        (_SOR_HEAD,),
+    ),
+    Source(
+        "maskrcnn",
+        "a Mask R-CNN checkpoint of detectron2's model zoo",
+        (r"^proposal_generator\.rpn_head\.", r"^roi_heads\.box_predictor\."),
+        (_SOR_HEAD,),
+    ),
+    Source(
+        "torchvision-mobilenetv2",
+        "an ImageNet MobileNetV2 (torchvision's names)",
+        (r"^features\.0\.0\.weight$", r"^features\.\d+\.conv\.0\.0\.weight$"),
+        rename=_mobilenet_name,
+        home="backbone.bottom_up.",
+    ),
+    Source(
+        "mobilenetv2",
+        "a MobileNetV2 backbone",
+        (r"^features\.0\.0\.weight$", r"^features\.2\.conv\.7\.weight$"),
+        home="backbone.bottom_up.",
+    ),
+    Source(
+        "vovnet", "a VoVNet backbone", (r"^stem\.stem_1/conv\.weight$",), home="backbone.bottom_up."
+    ),
+)
+UNKNOWN = Source("unknown", "a checkpoint of unknown origin", ())
+OURS = Source("sor_ppa", "a checkpoint of this project", ())
+
+
+def strip_wrappers(state: State) -> dict[str, Any]:
+    """Removes ``module.`` and the like where *every* name has it."""
+    names = dict(state)
+    for wrapper in _WRAPPERS:
+        if names and all(name.startswith(wrapper) for name in names):
+            names = {name[len(wrapper) :]: value for name, value in names.items()}
+    return names
+
+
+def recognise(state: State, *, metadata: Mapping[str, str] | None = None) -> Source:
+    """Tells where a state dict comes from, by its names (``module.`` before them is ignored).
+
+    Args:
+        state: name -> tensor.
+        metadata: text of a safetensors file.
+    """
+    if (metadata or {}).get("format") == "sor_ppa":
+        return OURS
+    names = strip_wrappers(state)
+    return next((source for source in SOURCES if source.matches(names)), UNKNOWN)
+
+
+def convert(
+    state: State, source: Source, *, model_names: Collection[str] | None = None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Renames the tensors of a file to ours.
+
+    Args:
+        state: name -> tensor, as read.
+        source: what :func:`recognise` said.
+        model_names: the model's own names, by which a missing prefix is found.
+
+    Returns:
+        (our name -> tensor, name in the file -> why it was left out).
+    """
+    renamed: dict[str, Any] = {}
+    dropped: dict[str, str] = {}
+    known = frozenset(model_names or ())
+    for name, value in strip_wrappers(state).items():
+        why = None if name in known else _why_empty(name)
+        new = source.rename(name)
+        if why or new is None:
+            dropped[name] = why or "no such layer here"
+        else:
+            renamed[new] = value
+    home = _best_home(renamed, known) if known else source.home
+    return {home + name: value for name, value in renamed.items()}, dropped
+
+
+def _why_empty(name: str) -> str | None:
+    return next((why for pattern, why in _EMPTY_NAMES if pattern.search(name)), None)
+
+
+def _best_home(state: State, model_names: frozenset[str]) -> str:
+    return max(_HOMES, key=lambda home: sum(home + name in model_names for name in state))
