@@ -17,13 +17,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sor_ppa.data.annotations import segmentation_to_mask
 from sor_ppa.data.assr import load_assr
+from sor_ppa.data.image_io import write_image
+from sor_ppa.visualization.rank_maps import paint_rank_map
 
 HEIGHT, WIDTH = 480, 640
 
 
 def make_assr_like(
-    root: str | Path, count: int, *, split: str = "train", objects: int = 8, points: int = 40
+    root: str | Path,
+    count: int,
+    *,
+    split: str = "train",
+    objects: int = 8,
+    points: int = 40,
+    maps: bool = False,
 ) -> Path:
     """Fills ``root`` with ``count`` pictures and their annotations, as ASSR has them.
 
@@ -33,6 +42,7 @@ def make_assr_like(
         split: "train", "val" or "test".
         objects: per picture; the first five are ranked.
         points: per polygon.
+        maps: also paint the true rank maps (slow; only evaluation needs them).
 
     Returns:
         ``root`` as a path, for :func:`sor_ppa.data.load_assr`.
@@ -55,7 +65,20 @@ def make_assr_like(
         records.append({"img": stem, "object_data": _objects(rng, objects, points)})
     (root / f"obj_seg_data_{split}.json").write_text(json.dumps(records))
     (root / f"{split}_images.txt").write_text("\n".join(stems) + "\n")
+    if maps:
+        _paint_maps(root, split)
     return root
+
+
+def _paint_maps(root: Path, split: str) -> None:
+    folder = root / "gt" / split
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in load_assr(root, split):
+        found = item["annotations"]
+        masks = [segmentation_to_mask(a["segmentation"], HEIGHT, WIDTH) for a in found]
+        ranks = np.array([a["gt_rank"] for a in found])
+        grey = paint_rank_map(np.stack(masks), ranks, size_hw=(HEIGHT, WIDTH))
+        write_image(folder / f"{Path(item['file_name']).stem}.png", grey)
 
 
 def _objects(rng: np.random.Generator, count: int, points: int) -> list[dict[str, Any]]:
@@ -85,8 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--root", required=True, metavar="DIR", help="folder to fill")
     parser.add_argument("--count", type=int, default=8000, help="number of pictures")
+    parser.add_argument("--split", default="train", choices=["train", "val", "test"])
+    parser.add_argument("--maps", action="store_true", help="also paint the true rank maps")
     args = parser.parse_args(argv)
-    seconds, pictures = seconds_to_load(make_assr_like(args.root, args.count))
+    root = make_assr_like(args.root, args.count, split=args.split, maps=args.maps)
+    seconds, pictures = seconds_to_load(root, args.split)
     print(f"{args.root}: {pictures} pictures made; annotations loaded in {seconds:.2f} s")
     return 0
 

@@ -7,6 +7,7 @@ disk. ``sor_ppa.engine`` and the other heavy rooms are imported when they are fi
 from __future__ import annotations
 
 import importlib
+import warnings
 from types import ModuleType
 
 try:
@@ -17,7 +18,11 @@ except ImportError as error:  # pragma: no cover - needs an environment without 
         "under that name; run `python tools/install_detectron2.py` (or see README, 'Install')."
     ) from error
 
-from sor_ppa import data, modeling  # noqa: F401  (registers data sets and networks)
+with warnings.catch_warnings():
+    # detectron2 and fvcore script functions on import, which today's torch warns of.
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=FutureWarning)
+    from sor_ppa import data, modeling  # noqa: F401  (registers data sets and networks)
+
 from sor_ppa.config import add_saliency_config, get_cfg
 
 __version__ = "0.1.0"

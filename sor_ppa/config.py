@@ -6,18 +6,18 @@ default config, so other plugins in the same process see none of it.
 
 from __future__ import annotations
 
-from detectron2.config import CfgNode as CN
+from detectron2.config import CfgNode
 from detectron2.config import get_cfg as _detectron2_cfg
 
 
-def get_cfg() -> CN:
+def get_cfg() -> CfgNode:
     """A fresh config: detectron2's defaults plus every key of sor_ppa."""
     cfg = _detectron2_cfg()
     add_saliency_config(cfg)
     return cfg
 
 
-def add_saliency_config(cfg: CN) -> None:
+def add_saliency_config(cfg: CfgNode) -> None:
     """Adds the keys of every system to ``cfg`` in place; calling it twice changes nothing."""
     if "SOR" in cfg.MODEL:
         return
@@ -28,7 +28,7 @@ def add_saliency_config(cfg: CN) -> None:
     _add_engine(cfg)
 
 
-def _add_common(cfg: CN) -> None:
+def _add_common(cfg: CfgNode) -> None:
     # Name of the mapper that turns a dataset dict into a model input (see sor_ppa.data.mappers).
     cfg.INPUT.DATASET_MAPPER_NAME = "ranking"
     # Pictures with more pixels than this are refused (a decompression bomb looks just like one).
@@ -39,11 +39,11 @@ def _add_common(cfg: CN) -> None:
     cfg.MODEL.CHANNELS_LAST = False
 
 
-def _add_backbones(cfg: CN) -> None:
+def _add_backbones(cfg: CfgNode) -> None:
     # True: `build_fcos_resnet_fpn_backbone` takes MobileNetV2 in place of a ResNet.
     cfg.MODEL.MOBILENET = False
 
-    cfg.MODEL.VOVNET = CN()
+    cfg.MODEL.VOVNET = CfgNode()
     # One of V-19-slim-dw-eSE, V-19-dw-eSE, V-19-slim-eSE, V-19-eSE, V-39-eSE, V-57-eSE, V-99-eSE.
     cfg.MODEL.VOVNET.CONV_BODY = "V-39-eSE"
     # Feature maps handed on: any of stem, stage2 ... stage5.
@@ -62,8 +62,8 @@ def _add_backbones(cfg: CN) -> None:
     cfg.MODEL.VOVNET.DEFORMABLE_GROUPS = 1
 
 
-def _add_fcos(cfg: CN) -> None:
-    fcos = cfg.MODEL.FCOS = CN()
+def _add_fcos(cfg: CfgNode) -> None:
+    fcos = cfg.MODEL.FCOS = CfgNode()
     # Object classes; 1 = "salient object".
     fcos.NUM_CLASSES = 1
     # Levels the head runs on, and their strides in pixels.
@@ -109,7 +109,7 @@ def _add_fcos(cfg: CN) -> None:
     fcos.LOC_LOSS_TYPE = "giou"
 
 
-def _add_ranking(cfg: CN) -> None:
+def _add_ranking(cfg: CfgNode) -> None:
     # The mask-IoU head and the weight of its loss.
     cfg.MODEL.MASKIOU_ON = False
     cfg.MODEL.MASKIOU_LOSS_WEIGHT = 1.0
@@ -121,14 +121,14 @@ def _add_ranking(cfg: CN) -> None:
     cfg.MODEL.ROI_KEYPOINT_HEAD.IN_FEATURES = ["p2", "p3", "p4", "p5"]
     cfg.MODEL.ROI_KEYPOINT_HEAD.ASSIGN_CRITERION = "ratio"
 
-    head = cfg.MODEL.ROI_MASKIOU_HEAD = CN()
+    head = cfg.MODEL.ROI_MASKIOU_HEAD = CfgNode()
     head.NAME = "MaskIoUHead"
     # Channels and number of 3x3 convolutions; width of the two hidden linear layers.
     head.CONV_DIM = 256
     head.NUM_CONV = 4
     head.DENSE_DIM = 1024
 
-    sor = cfg.MODEL.SOR = CN()
+    sor = cfg.MODEL.SOR = CfgNode()
     # Published head name: how position enters and whether objects attend to each other.
     sor.NAME = "SinglePredictor"
     # Objects that get a rank; 1 = most salient ... NUM_RANKS.
@@ -147,8 +147,8 @@ def _add_ranking(cfg: CN) -> None:
     # The "xywh" position's 4th number: True = y2 - y1, False = y2 + y1 as published.
     sor.XYWH_TRUE_HEIGHT = False
 
-    transformer = sor.TRANSFORMER = CN()
-    # Width, heads and layers of the encoder over the objects of a picture; feed-forward is 4 x width.
+    transformer = sor.TRANSFORMER = CfgNode()
+    # Width, heads and layers of the encoder over a picture's objects; feed-forward is 4 x width.
     transformer.D_MODEL = 256
     transformer.N_HEAD = 1
     transformer.LAYERS = 1
@@ -162,9 +162,9 @@ def _add_ranking(cfg: CN) -> None:
     transformer.NORMALIZE_BY_INPUT = False
 
     # Ground-truth objects without a rank (0, or above NUM_RANKS) count as background, as in ASSR.
-    cfg.INPUT.RANKING = CN({"DROP_UNRANKED": True})
+    cfg.INPUT.RANKING = CfgNode({"DROP_UNRANKED": True})
 
-    test = cfg.TEST.RANKING = CN()
+    test = cfg.TEST.RANKING = CfgNode()
     # Published evaluation protocol: "ppa", "irsr" or "seqrank" (see sor_ppa.evaluation.ranking).
     test.PROTOCOL = "ppa"
     # How rank maps are painted: "exact" masks or "published" (outlined polygons, see the docs).
@@ -175,7 +175,7 @@ def _add_ranking(cfg: CN) -> None:
     test.SAVE = True
 
 
-def _add_engine(cfg: CN) -> None:
+def _add_engine(cfg: CfgNode) -> None:
     # These live in detectron2's own nodes: a detectron2 that has them one day keeps its own.
     # Mixed precision (SOLVER.AMP.ENABLED): "fp16" (GPU only), "bf16", or "auto" = fp16 on a GPU.
     cfg.SOLVER.AMP.setdefault("PRECISION", "auto")

@@ -213,9 +213,7 @@ def coco_results(
     )
 
 
-def _ranked_objects(
-    instances: Instances, size_hw: tuple[int, int], name: str
-) -> RankedObjects:
+def _ranked_objects(instances: Instances, size_hw: tuple[int, int], name: str) -> RankedObjects:
     """The masks, ranks and scores of a model's output."""
     if not has_objects(instances, where=name):
         return RankedObjects.of([], [], size_hw=size_hw)

@@ -131,9 +131,7 @@ def write_results(
     write_json(path, document)
 
 
-def read_results(
-    path: PathLike, *, strict: bool = False, need_ranks: bool = True
-) -> RankedResults:
+def read_results(path: PathLike, *, strict: bool = False, need_ranks: bool = True) -> RankedResults:
     """Reads and checks a results file, or a bare COCO results list.
 
     Everything is checked before pycocotools sees it. A box that cannot be (no area, outside the
@@ -190,9 +188,7 @@ def _envelope(data: object, name: str, problems: Problems) -> RankedResults:
     return RankedResults(info, _images(data.get("images"), name, problems), data["results"])
 
 
-def _images(
-    images: object, name: str, problems: Problems
-) -> dict[Id, dict[str, Any]] | None:
+def _images(images: object, name: str, problems: Problems) -> dict[Id, dict[str, Any]] | None:
     if images is None:
         return None
     if not isinstance(images, list):

@@ -55,9 +55,7 @@ def mask_iou(gt_masks: Array, pred_masks: Array) -> npt.NDArray[np.float64]:
     return iou
 
 
-def match_greedy(
-    iou: Array, *, protocol: Protocol = PROTOCOLS["irsr"]
-) -> npt.NDArray[np.int64]:
+def match_greedy(iou: Array, *, protocol: Protocol = PROTOCOLS["irsr"]) -> npt.NDArray[np.int64]:
     """Each true object takes its best prediction; a prediction stays with its best taker.
 
     Best prediction: the highest IoU, the last one on exact ties; below the threshold the object

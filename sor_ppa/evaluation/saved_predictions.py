@@ -224,9 +224,7 @@ class SaliencySource(RankMapSource):
         return [] if self._objects is None else self._objects.records(index)
 
 
-def _match_files(
-    folder: PathLike, gt: GroundTruth
-) -> tuple[dict[int, str], list[str], list[str]]:
+def _match_files(folder: PathLike, gt: GroundTruth) -> tuple[dict[int, str], list[str], list[str]]:
     """(path of each index, names without a file, files without an image)."""
     if not Path(folder).expanduser().is_dir():
         raise DataError([f"{folder}: no such folder"], what="predictions")

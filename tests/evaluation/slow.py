@@ -97,9 +97,7 @@ def average_precision_50(
     free = {image: [True] * len(masks) for image, masks in gt.items()}
     hits = []
     for image, _, mask in sorted(predictions, key=lambda item: -item[1]):
-        overlaps = [
-            iou(mask, true) if free[image][k] else -1.0 for k, true in enumerate(gt[image])
-        ]
+        overlaps = [iou(mask, true) if free[image][k] else -1.0 for k, true in enumerate(gt[image])]
         best = max(range(len(overlaps)), key=lambda k: overlaps[k], default=None)
         hit = best is not None and overlaps[best] >= 0.5
         if hit:

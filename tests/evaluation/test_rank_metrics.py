@@ -250,8 +250,6 @@ def test_top1_of_a_strict_protocol() -> None:
     assert top1_hit(np.array([[0.5]]), [1], [1], protocol=PROTOCOLS["seqrank"]) == 0.0
 
 
-@pytest.mark.parametrize(
-    "ranks, order", [([], []), ([0, 0], []), ([3, 0, 1, 3, 1], [2, 4, 0, 3])]
-)
+@pytest.mark.parametrize("ranks, order", [([], []), ([0, 0], []), ([3, 0, 1, 3, 1], [2, 4, 0, 3])])
 def test_ranked_order(ranks: list[int], order: list[int]) -> None:
     assert ranked_order(ranks).tolist() == order

@@ -29,7 +29,13 @@ def _run(images: int = 1, name: str = "ppa", min_score: float | None = None) -> 
 
 @pytest.mark.parametrize(
     "value, digits, text",
-    [(None, 2, "n/a"), (math.nan, 2, "n/a"), (0.12345, 4, "0.1235"), (7, 0, "7"), (-1.0, 1, "-1.0")]
+    [
+        (None, 2, "n/a"),
+        (math.nan, 2, "n/a"),
+        (0.12345, 4, "0.1235"),
+        (7, 0, "7"),
+        (-1.0, 1, "-1.0"),
+    ],
 )
 def test_format_score(value: float | None, digits: int, text: str) -> None:
     assert format_score(value, digits) == text

@@ -40,9 +40,7 @@ def test_arrays_that_do_not_fit(masks: np.ndarray, ranks: list, scores: list | N
         RankedObjects.of(masks, ranks, scores, size_hw=(3, 4))
 
 
-@pytest.mark.parametrize(
-    "num_ranks, ranks", [(None, [1, 7, 2]), (5, [1, 2]), (1, [1]), (0, [])]
-)
+@pytest.mark.parametrize("num_ranks, ranks", [(None, [1, 7, 2]), (5, [1, 2]), (1, [1]), (0, [])])
 def test_ranked(num_ranks: int | None, ranks: list[int]) -> None:
     assert _objects([0, 1, 2, 3], [1, 0, 7, 2]).ranked(num_ranks).ranks.tolist() == ranks
 

@@ -102,6 +102,8 @@ def ratio_levels(box_areas: Tensor, image_area: float, low: int, high: int) -> T
     Args:
         box_areas: (R,) in pixels of the network input, boxes not clipped.
         image_area: of the unpadded network input, in pixels.
+        low: lowest level.
+        high: highest level.
 
     Returns:
         (R,) int64 levels; a box without area gets the lowest.
