@@ -95,6 +95,8 @@ def _plan(args: argparse.Namespace) -> _Group:
         raise ConfigError(
             f"--num-gpus {processes}, but this machine has {torch.cuda.device_count()}."
         )
+    if not gpu and args.num_processes == 0 and args.num_gpus > 1:
+        logger.warning("No GPU here: one CPU process. For several, use --num-processes.")
     if processes < 1 or args.num_machines < 1:
         raise ConfigError("--num-gpus, --num-processes and --num-machines must be positive.")
     if args.dist_url == "auto" and args.num_machines > 1:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch.distributed as dist
 import yaml
 from detectron2.config import CfgNode
 from detectron2.engine import default_argument_parser, default_setup
@@ -58,6 +59,8 @@ def setup(args: argparse.Namespace) -> CfgNode:
     cfg = load_config(args.config_file, args.opts or ())
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="sor_ppa")
     cfg.MODEL.DEVICE = "cpu" if args.num_processes else available_device(cfg.MODEL.DEVICE)
+    if cfg.MODEL.DEVICE == "cpu" and comm.get_world_size() > 1 and dist.get_backend() == "nccl":
+        raise ConfigError(f"MODEL.DEVICE is cpu: use --num-processes {args.num_gpus}.")
     cfg.freeze()
     register_extra(cfg)
     default_setup(cfg, args)

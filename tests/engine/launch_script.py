@@ -61,20 +61,20 @@ def fail(args: argparse.Namespace) -> None:
     if comm.get_rank() == comm.get_world_size() - 1:
         raise ConfigError("the last process does not like this")
     comm.synchronize()
-    time.sleep(60)
+    time.sleep(600)
 
 
 def vanish(args: argparse.Namespace) -> None:
     """The last process dies without a word."""
     if comm.get_rank() == comm.get_world_size() - 1:
         os._exit(7)
-    time.sleep(60)
+    time.sleep(600)
 
 
 def wait(args: argparse.Namespace) -> None:
     """All processes say who they are, and wait."""
     print("pid", os.getpid(), flush=True)
-    time.sleep(60)
+    time.sleep(600)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from sor_ppa.engine.launch import launch
 from sor_ppa.engine.setup import argument_parser
@@ -47,6 +48,26 @@ def test_options_that_make_no_sense(
     assert message in capsys.readouterr().err
 
 
+def test_more_gpus_than_there_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(SystemExit):
+        launch(print, argument_parser().parse_args(["--num-gpus", "3"]))
+    assert "--num-gpus 3, but this machine has 2" in capsys.readouterr().err
+
+
+def test_several_gpus_asked_for_and_none_there(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    ran = []
+    launch(lambda args: ran.append(1), argument_parser().parse_args(["--num-gpus", "2"]))
+    assert ran == [1]
+    assert "use --num-processes" in caplog.text
+
+
 def test_one_process_runs_right_here() -> None:
     ran = []
     launch(lambda args: ran.append(os.getpid()), argument_parser().parse_args([]))
@@ -74,7 +95,7 @@ def test_ctrl_c_outside_training_ends_with_130() -> None:
 
 @pytest.mark.slow
 def test_two_processes_talk_to_each_other(start: Start) -> None:
-    out, err = start("share").communicate(timeout=120)
+    out, err = start("share").communicate(timeout=300)
     assert "sum 3 world 2 local 0 2" in out, err
 
 
@@ -82,10 +103,8 @@ def test_two_processes_talk_to_each_other(start: Start) -> None:
 @pytest.mark.parametrize(("mode", "status"), [("fail", 2), ("vanish", 7)])
 def test_the_failure_of_one_process_ends_all_soon(start: Start, mode: str, status: int) -> None:
     process = start(mode)
-    began = time.monotonic()
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)  # the others would sleep for 600 s
     assert process.returncode == status
-    assert time.monotonic() - began < 55  # the others sleep for 60 s
     assert mode == "vanish" or "the last process does not like this" in err
 
 
@@ -96,7 +115,7 @@ def test_when_the_parent_is_killed_its_processes_end(start: Start) -> None:
     pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(map(_exists, pids)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(_exists, pids))

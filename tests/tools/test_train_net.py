@@ -57,7 +57,7 @@ class TrainNet:
     def run(self, *args: str, status: int = 0) -> str:
         """Runs to the end and returns what was printed."""
         process = self.start(*args)
-        out = process.communicate(timeout=300)[0]
+        out = process.communicate(timeout=900)[0]
         assert process.returncode == status, out
         return out
 
