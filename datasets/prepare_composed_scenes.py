@@ -35,10 +35,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from sor_ppa.data.compose import Scene, SceneSettings, compose_scene, plain_scene
 from sor_ppa.data.image_io import atomic_path, read_grey, read_image, write_json
 from sor_ppa.data.pairs import pair_by_stem
-from sor_ppa.data.regions import PRIOR_RULE, annotate_ranked
+from sor_ppa.data.scenes.compose import Scene, SceneSettings, compose_scene, plain_scene
+from sor_ppa.data.scenes.regions import PRIOR_RULE, annotate_ranked
 from sor_ppa.errors import DataError, SaliencyError
 
 FORMAT = 1  # raise it when the same settings begin to give other files

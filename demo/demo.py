@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="class probability from which something counts as an object; default: the config's")
     add("--device", help="cpu, cuda, cuda:1 ...; default: the config's, or cpu without a GPU")
     add("--half", action="store_true", help="mixed precision")
+    add("--fast", action="store_true", help="norms folded into convolutions; equal up to rounding")
     add("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 100 million)")
     add("--no-overlay", action="store_true", help="do not draw over the pictures")
     add("--no-rank-map", action="store_true", help="do not write grey rank maps")
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
               "confidence_threshold": args.confidence_threshold},
         resume=args.resume,
     )  # fmt: skip
-    predictor = Predictor(cfg, half=args.half, allow_pickle=args.allow_pickle)
+    predictor = Predictor(cfg, half=args.half, fused=args.fast, allow_pickle=args.allow_pickle)
     started = time.perf_counter()
     failed = show_pictures(args, predictor, sources, results)
     for source in sources:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sor_ppa.data.derived_ranks import object_mass
+from sor_ppa.data.derived.ranks import object_mass
 
 Array = npt.NDArray[Any]
 

@@ -51,5 +51,5 @@ def get(name: str, trained: bool = False, device: str | None = None) -> nn.Modul
     if trained:
         from sor_ppa.checkpoint import SaliencyCheckpointer
 
-        SaliencyCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+        SaliencyCheckpointer(model, strict=True).load(cfg.MODEL.WEIGHTS)
     return model.eval()

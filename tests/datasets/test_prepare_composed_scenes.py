@@ -17,12 +17,17 @@ import numpy as np
 import pytest
 
 from sor_ppa.data.annotations import segmentation_problem, segmentation_to_mask
-from sor_ppa.data.compose import SceneSettings, compose_scene, plain_scene
-from sor_ppa.data.cutouts import cut_out, match_light, paste, remove_region, touched_sides
-from sor_ppa.data.derived_ranks import prior_score
+from sor_ppa.data.derived.ranks import prior_score
 from sor_ppa.data.image_io import read_image
 from sor_ppa.data.pairs import pair_by_stem
-from sor_ppa.data.regions import annotate_ranked, encode_mask, mask_to_polygons, salient_regions
+from sor_ppa.data.scenes.compose import SceneSettings, compose_scene, plain_scene
+from sor_ppa.data.scenes.cutouts import cut_out, match_light, paste, remove_region, touched_sides
+from sor_ppa.data.scenes.regions import (
+    annotate_ranked,
+    encode_mask,
+    mask_to_polygons,
+    salient_regions,
+)
 from sor_ppa.errors import DataError
 
 REPO = Path(__file__).resolve().parents[2]

@@ -12,6 +12,7 @@ from sor_ppa import engine, model_zoo
 from sor_ppa.data.image_io import read_image
 from sor_ppa.engine.inputs import sample_pictures
 from sor_ppa.engine.predictor import Predictor
+from sor_ppa.errors import CheckpointError
 
 SIZES = ((333, 500), (1200, 800), (1, 300), (300, 1), (1, 1), (127, 331))
 
@@ -59,6 +60,14 @@ def test_tiny_finds_objects(tiny: Predictor, half: bool) -> None:
     assert len(outputs["instances"]) == 5
 
 
+def test_fused_finds_the_same(tiny: Predictor) -> None:
+    picture = photo(240, 320)
+    plain = tiny(picture)["instances"]
+    fused = Predictor(tiny.cfg, model=tiny.model, fused=True)(picture)["instances"]
+    assert fused.pred_ranks.tolist() == plain.pred_ranks.tolist()
+    assert torch.allclose(fused.pred_boxes.tensor, plain.pred_boxes.tensor, atol=0.05)
+
+
 def test_tiny_batch_equals_single(tiny: Predictor) -> None:
     images = [photo(*size) for size in SIZES[:4]]
     for image, together in zip(images, tiny.predict_batch(images), strict=True):
@@ -94,3 +103,15 @@ def test_ppa_with_a_file_as_published(tmp_path: Path) -> None:
     assert torch.equal(predictor.model.state_dict()[name], state[name])
     for size in ((333, 500), (1200, 800), (300, 1)):
         check(predictor(photo(*size)), size)
+
+
+def test_weights_that_leave_a_part_of_the_network_random_are_refused(
+    tiny: Predictor, tmp_path: Path
+) -> None:
+    state = {k: v for k, v in tiny.model.state_dict().items() if "sor_head" not in k}
+    torch.save(state, tmp_path / "detector.pth")
+    cfg = tiny.cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = str(tmp_path / "detector.pth")
+    with pytest.raises(CheckpointError, match="sor_head"):
+        Predictor(cfg)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sor_ppa.data.derived_ranks import (
+from sor_ppa.data.derived.ranks import (
     fixation_scores,
     object_mass,
     prior_score,

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from sor_ppa.data.derived_ranks import PRIOR_SIGMA, rank_by_prior
+from sor_ppa.data.derived.ranks import PRIOR_SIGMA, rank_by_prior
 
 __all__ = ["PRIOR_RULE", "annotate_ranked", "encode_mask", "mask_to_polygons", "salient_regions"]
 

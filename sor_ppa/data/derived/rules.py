@@ -1,6 +1,6 @@
 """Ways of scoring the objects of a picture that nobody ranked, with the files they need.
 
-The arithmetic is in :mod:`sor_ppa.data.derived_ranks`; here a rule is tied to its maps or points.
+The arithmetic is in :mod:`sor_ppa.data.derived.ranks`; here a rule is tied to its maps or points.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sor_ppa.data.derived_ranks import fixation_scores, object_mass, prior_score
+from sor_ppa.data.derived.fixation_points import read_fixation_points
+from sor_ppa.data.derived.ranks import fixation_scores, object_mass, prior_score
 from sor_ppa.data.files import files_by_stem
-from sor_ppa.data.fixation_points import read_fixation_points
 from sor_ppa.data.image_io import read_grey
 from sor_ppa.errors import DataError
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from sor_ppa.data.cutouts import Cutout, cut_out, match_light, paste, remove_region
-from sor_ppa.data.regions import salient_regions
+from sor_ppa.data.scenes.cutouts import Cutout, cut_out, match_light, paste, remove_region
+from sor_ppa.data.scenes.regions import salient_regions
 from sor_ppa.errors import DataError
 
 __all__ = ["Scene", "SceneSettings", "compose_scene", "fit_long_side", "plain_scene"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sor_ppa.data.fixation_points import read_fixation_points
+from sor_ppa.data.derived.fixation_points import read_fixation_points
 from sor_ppa.errors import DataError
 
 

@@ -1,0 +1,1 @@
+"""Training scenes out of saliency masks: regions as objects, pasted into other pictures."""
