@@ -179,8 +179,10 @@ def test_ctrl_c_leaves_whole_files(tmp_path: Path, config: str) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-c", _RUN_FAKE, "--config-file", config, "--input", str(clip)]
     process = subprocess.Popen(
-        [*command, "--output", str(out)], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+        [*command, "--output", str(out)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        # A shell that runs the tests in the background has SIGINT ignored in all its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     lines = out / "videos/clip.jsonl"
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and not (lines.is_file() and lines.stat().st_size > 4000):
