@@ -172,7 +172,10 @@ def main() -> None:
     """Runs a task and prints its table."""
     args = parse_args()
     rows = TASKS[args.task](args)
-    print(f"torch {torch.__version__}, {args.device}, {args.threads} threads, {platform.machine()}")
+    from sor_ppa.compat import detectron2_name
+
+    versions = f"torch {torch.__version__}, detectron2 {detectron2_name()}"
+    print(f"{versions}, {args.device}, {args.threads} threads, {platform.machine()}")
     print(tabulate(rows, headers="keys", tablefmt="github"))
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1))

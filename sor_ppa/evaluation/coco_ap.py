@@ -79,32 +79,29 @@ def _coco(annotations: list[dict[str, Any]], image_ids: Sequence[int]) -> Any:
 
 
 def _annotation(record: Record, number: int) -> dict[str, Any]:
-    """A true object as pycocotools wants it; ids start at 1, for it takes 0 as "no match"."""
+    """A true object as pycocotools wants it."""
     area = record.get("area")
-    return {
-        "id": number,
-        "image_id": record["image_id"],
-        "category_id": 1,
-        "bbox": list(record["bbox"]),
-        "segmentation": record["segmentation"],
-        "area": _area(record, iou_type="segm") if area is None else area,
-        "iscrowd": int(record.get("iscrowd", 0)),
-    }
+    area = _area(record, iou_type="segm") if area is None else area
+    return {**_entry(record, number, area), "iscrowd": int(record.get("iscrowd", 0))}
 
 
 def _detection(record: Record, number: int, iou_type: str) -> dict[str, Any]:
     score = record["score"]
     if iou_type == "segm":
         score = record.get("mask_score", score)
+    area = _area(record, iou_type=iou_type)
+    return {**_entry(record, number, area), "iscrowd": 0, "score": float(score)}
+
+
+def _entry(record: Record, number: int, area: float) -> dict[str, Any]:
+    """What both have; ids start at 1, for pycocotools takes 0 as "no match"."""
     return {
         "id": number,
         "image_id": record["image_id"],
         "category_id": 1,
         "bbox": list(record["bbox"]),
         "segmentation": record["segmentation"],
-        "area": _area(record, iou_type=iou_type),
-        "iscrowd": 0,
-        "score": float(score),
+        "area": area,
     }
 
 

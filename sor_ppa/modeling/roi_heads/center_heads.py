@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -18,20 +18,20 @@ from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor, nn
 
 from sor_ppa.modeling.distributed import shared_count
-from sor_ppa.modeling.losses import has_rank, mask_bce_loss, mask_iou_loss, rank_loss
+from sor_ppa.modeling.losses import mask_iou_loss
 from sor_ppa.modeling.registration import register
 from sor_ppa.modeling.roi_heads.maskiou_head import MaskIoUHead, mask_iou_targets, visible_share
+from sor_ppa.modeling.roi_heads.objects import (
+    Pooled,
+    complete,
+    cropped_masks,
+    mask_loss,
+    of_class,
+    position_canvas,
+    ranking_loss,
+)
 from sor_ppa.modeling.roi_heads.pooler import AdaptivePooler, coordinate_maps
-from sor_ppa.modeling.roi_heads.ranking_head import RankingHead, assign_ranks
-
-
-class Pooled(NamedTuple):
-    """What the heads see of R boxes."""
-
-    features: Tensor  # (R, C, S, S)
-    pos: Tensor | None  # (R, 2, S, S) pooled y, x
-    boxes: Tensor  # (R, 4) XYXY in pixels of the network input
-    counts: list[int]  # boxes of each picture
+from sor_ppa.modeling.roi_heads.ranking_head import RankingHead
 
 
 @register(ROI_HEADS_REGISTRY)
@@ -132,11 +132,12 @@ class CenterROIHeads(ROIHeads):
         classes = torch.cat([i.pred_classes for i in instances])
         logits = self.mask_head.layers(pooled.features)
         probs = of_class(logits, classes).sigmoid()  # (R, 1, 2S, 2S)
-        quality = None
         if self.maskiou_head is not None:
             quality = of_class(self.maskiou_head(pooled.features, probs), classes)[:, 0]
+            for per_image, part in zip(instances, quality.split(pooled.counts)):
+                per_image.mask_scores = per_image.scores * part
         ranks = self.sor_head(pooled.features, probs, pooled.pos, pooled.boxes, pooled.counts)
-        return _complete(instances, probs, quality, ranks, self.rank_threshold)
+        return complete(instances, probs, ranks, self.rank_threshold)
 
     def _pool(
         self,
@@ -150,12 +151,7 @@ class CenterROIHeads(ROIHeads):
         if self.use_positions:
             maps = coordinate_maps(levels, self.pooler.strides, self.canvas_hw)
             pos = self.pooler(maps, boxes, sizes)
-        return Pooled(
-            features=self.pooler(levels, boxes, sizes),
-            pos=pos,
-            boxes=torch.cat([b.tensor for b in boxes]),
-            counts=[len(b) for b in boxes],
-        )
+        return Pooled.of(self.pooler(levels, boxes, sizes), pos, boxes)
 
     def _losses(
         self, features: dict[str, Tensor], foreground: list[Instances]
@@ -166,11 +162,11 @@ class CenterROIHeads(ROIHeads):
         classes = torch.cat([f.gt_classes for f in foreground])
         logits = of_class(logits, classes)  # (R, 1, 2S, 2S)
         gt = cropped_masks(nonempty, logits)
-        count = shared_count(logits.new_tensor(len(logits)))
-        losses = {"loss_mask": mask_bce_loss(logits[:, 0], gt, count)}
+        losses = {"loss_mask": mask_loss(logits, gt)}
         if self.maskiou_head is not None:
             losses["loss_maskiou"] = self._maskiou_loss(pooled, logits, classes, gt, nonempty)
-        losses["sor_loss"] = self._rank_loss(pooled, logits, nonempty)
+        rank_term = ranking_loss(self.sor_head, pooled, logits, nonempty)
+        losses["sor_loss"] = rank_term * self.rank_weight
         return losses
 
     def _maskiou_loss(
@@ -190,64 +186,3 @@ class CenterROIHeads(ROIHeads):
         predicted = self.maskiou_head(pooled.features, logits.sigmoid())
         loss = mask_iou_loss(of_class(predicted, classes)[:, 0], target, count)
         return loss * self.maskiou_weight
-
-    def _rank_loss(self, pooled: Pooled, logits: Tensor, nonempty: list[Instances]) -> Tensor:
-        ranks = logits.new_zeros(0, dtype=torch.int64)
-        if nonempty:
-            ranks = torch.cat([f.gt_ranks for f in nonempty])
-        count = shared_count(has_rank(ranks, self.sor_head.num_ranks).sum())
-        rank_logits = self.sor_head(
-            pooled.features, logits.sigmoid(), pooled.pos, pooled.boxes, pooled.counts
-        )
-        return rank_loss(rank_logits, ranks, count) * self.rank_weight
-
-
-def position_canvas(cfg: CfgNode) -> tuple[float, float] | None:
-    """Height and width that coordinates are divided by; None = those of the padded input."""
-    transformer = cfg.MODEL.SOR.TRANSFORMER
-    if transformer.NORMALIZE_BY_INPUT:
-        return None
-    return float(transformer.IMG_HEIGHT), float(transformer.IMG_WIDTH)
-
-
-def of_class(per_class: Tensor, classes: Tensor) -> Tensor:
-    """(R, K, ...) -> (R, 1, ...): each object's own class; K = 1 serves every class."""
-    if per_class.shape[1] == 1:
-        return per_class
-    index = torch.arange(len(per_class), device=per_class.device)
-    return per_class[index, classes][:, None]
-
-
-def cropped_masks(instances: Sequence[Instances], logits: Tensor) -> Tensor:
-    """(R, H, W) bool: ground truth inside each proposal's box at the size of the logits."""
-    if not instances:
-        return logits.new_zeros(0, *logits.shape[2:], dtype=torch.bool)
-    size = logits.shape[-1]
-    crops = [i.gt_masks.crop_and_resize(i.proposal_boxes.tensor, size) for i in instances]
-    return torch.cat(crops).to(device=logits.device, dtype=torch.bool)
-
-
-def _complete(
-    instances: list[Instances],
-    probs: Tensor,
-    quality: Tensor | None,
-    rank_logits: Tensor,
-    threshold: float,
-) -> list[Instances]:
-    """Hands each picture its part of the heads' outputs; ranks are given picture by picture."""
-    start = 0
-    for per_image in instances:
-        part = slice(start, start + len(per_image))
-        start += len(per_image)
-        add_ranks(per_image, rank_logits[part], threshold)
-        per_image.pred_masks = probs[part]
-        if quality is not None:
-            per_image.mask_scores = per_image.scores * quality[part]
-    return instances
-
-
-def add_ranks(instances: Instances, logits: Tensor, threshold: float) -> None:
-    """Adds rank_logits, rank_scores (softmax over the objects) and pred_ranks in place."""
-    instances.rank_logits = logits
-    instances.rank_scores = logits.float().softmax(dim=0)
-    instances.pred_ranks = assign_ranks(logits, threshold)

@@ -12,17 +12,18 @@ from detectron2.modeling.roi_heads import (
     StandardROIHeads,
     select_foreground_proposals,
 )
-from detectron2.structures import Instances
+from detectron2.structures import Boxes, Instances
 from torch import Tensor
 
-from sor_ppa.modeling.distributed import shared_count
-from sor_ppa.modeling.losses import has_rank, mask_bce_loss, rank_loss
 from sor_ppa.modeling.registration import register
-from sor_ppa.modeling.roi_heads.center_heads import (
-    add_ranks,
+from sor_ppa.modeling.roi_heads.objects import (
+    Pooled,
+    complete,
     cropped_masks,
+    mask_loss,
     of_class,
     position_canvas,
+    ranking_loss,
 )
 from sor_ppa.modeling.roi_heads.pooler import coordinate_maps
 from sor_ppa.modeling.roi_heads.ranking_head import RankingHead
@@ -81,44 +82,27 @@ class MaskRCNNHeads(StandardROIHeads):
         if self.training:
             foreground, _ = select_foreground_proposals(instances, self.num_classes)
             return self._mask_and_rank_losses(features, foreground)
-        boxes = [i.pred_boxes for i in instances]
         classes = torch.cat([i.pred_classes for i in instances])
-        pooled, pos = self._pool(features, boxes)
-        probs = of_class(self.mask_head.layers(pooled), classes).sigmoid()
-        counts = [len(i) for i in instances]
-        xyxy = torch.cat([b.tensor for b in boxes])
-        logits = self.sor_head(pooled, probs, pos, xyxy, counts)
-        for per_image, mask, rank_logits in zip(
-            instances, probs.split(counts), logits.split(counts)
-        ):
-            per_image.pred_masks = mask
-            add_ranks(per_image, rank_logits, self.rank_threshold)
-        return instances
+        pooled = self._pool(features, [i.pred_boxes for i in instances])
+        probs = of_class(self.mask_head.layers(pooled.features), classes).sigmoid()
+        ranks = self.sor_head(pooled.features, probs, pooled.pos, pooled.boxes, pooled.counts)
+        return complete(instances, probs, ranks, self.rank_threshold)
 
-    def _pool(self, features: dict[str, Tensor], boxes: list) -> tuple[Tensor, Tensor]:
-        """Pooled features (R, C, S, S) and positions (R, 2, S, S)."""
+    def _pool(self, features: dict[str, Tensor], boxes: list[Boxes]) -> Pooled:
         levels = [features[name] for name in self.mask_in_features]
         maps = coordinate_maps(levels, self.mask_strides, self.canvas_hw)
-        count = len(boxes)
-        repeated = [m.expand(count, -1, -1, -1).contiguous() for m in maps]
-        return self.mask_pooler(levels, boxes), self.mask_pooler(repeated, boxes)
+        repeated = [m.expand(len(boxes), -1, -1, -1).contiguous() for m in maps]
+        return Pooled.of(self.mask_pooler(levels, boxes), self.mask_pooler(repeated, boxes), boxes)
 
     def _mask_and_rank_losses(
         self, features: dict[str, Tensor], foreground: list[Instances]
     ) -> dict[str, Tensor]:
-        boxes = [f.proposal_boxes for f in foreground]
-        pooled, pos = self._pool(features, boxes)
+        pooled = self._pool(features, [f.proposal_boxes for f in foreground])
         classes = torch.cat([f.gt_classes for f in foreground])
-        logits = of_class(self.mask_head.layers(pooled), classes)
+        logits = of_class(self.mask_head.layers(pooled.features), classes)
         nonempty = [f for f in foreground if len(f)]
-        gt = cropped_masks(nonempty, logits)
-        ranks = classes.new_zeros(0)
-        if nonempty:
-            ranks = torch.cat([f.gt_ranks for f in nonempty])
-        xyxy = torch.cat([b.tensor for b in boxes])
-        counts = [len(f) for f in foreground]
-        rank_logits = self.sor_head(pooled, logits.sigmoid(), pos, xyxy, counts)
-        ranked = has_rank(ranks, self.sor_head.num_ranks).sum()
-        mask_loss = mask_bce_loss(logits[:, 0], gt, shared_count(logits.new_tensor(len(logits))))
-        sor_loss = rank_loss(rank_logits, ranks, shared_count(ranked))
-        return {"mask_loss": mask_loss, "sor_loss": sor_loss * self.rank_weight}
+        rank_term = ranking_loss(self.sor_head, pooled, logits, nonempty)
+        return {
+            "mask_loss": mask_loss(logits, cropped_masks(nonempty, logits)),
+            "sor_loss": rank_term * self.rank_weight,
+        }
