@@ -14,6 +14,7 @@ from detectron2.engine.train_loop import TrainerBase
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset
 from detectron2.modeling import build_model
 from detectron2.utils import comm
+from detectron2.utils.file_io import PathManager
 from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -48,6 +49,8 @@ class Trainer(DefaultTrainer):
         super(DefaultTrainer, self).__init__()  # its own __init__ wraps DDP for GPUs only
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
         self.cfg = cfg
+        # default_setup makes it too, but not everybody comes through a program.
+        PathManager.mkdirs(cfg.OUTPUT_DIR)
         self.run_seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
         seed_everything(self.run_seed, INITIALISATION)  # equal weights on every process
         model = self.build_model(cfg)

@@ -34,7 +34,6 @@ def test_six_pictures(tmp_path: Path) -> None:
             "OUTPUT_DIR", str(tmp_path / "run"),
         ]
     )  # fmt: skip
-    (tmp_path / "run").mkdir()
     register_extra(cfg)
     trainer = Trainer(cfg)
     trainer.resume_or_load(resume=False)
