@@ -25,6 +25,7 @@ def add_saliency_config(cfg: CfgNode) -> None:
     _add_backbones(cfg)
     _add_fcos(cfg)
     _add_ranking(cfg)
+    _add_dense(cfg)
     _add_engine(cfg)
 
 
@@ -33,7 +34,8 @@ def _add_common(cfg: CfgNode) -> None:
     cfg.INPUT.DATASET_MAPPER_NAME = "ranking"
     # Pictures with more pixels than this are refused (a decompression bomb looks just like one).
     cfg.INPUT.MAX_PIXELS = 100_000_000
-    # Data sets of your own without a line of Python: (name, annotations.json, image folder) each.
+    # Data sets of your own without a line of Python: (name, annotations.json, image folder) with
+    # ranked objects, (name, image folder, mask folder) with saliency masks.
     cfg.DATASETS.EXTRA = ()
     # Forward passes run on channels-last tensors (faster on CPU; the numbers stay within rounding).
     cfg.MODEL.CHANNELS_LAST = False
@@ -175,7 +177,68 @@ def _add_ranking(cfg: CfgNode) -> None:
     test.SAVE = True
 
 
+def _add_dense(cfg: CfgNode) -> None:
+    inputs = cfg.INPUT.DENSE = CfgNode()
+    # Training: pictures become (height, width); then random scale and crop, rotation by up to
+    # so many degrees, contrast / sharpness / brightness by up to 1 + so much (0 = without).
+    inputs.TRAIN_SIZE = (384, 384)
+    inputs.SCALE_CROP = (0.75, 1.25)
+    inputs.ROTATE = 10
+    inputs.ENHANCE = 0.1
+    # What a mask's grey levels become: "soft" (/ 255), "threshold" (> 127), "minmax" (stretched).
+    inputs.MASK_MODE = "soft"
+    # Test: "static" = TEST_SIZE whatever the shape; "dynamic" = own shape in multiples of 32, the
+    # shorter side at most DYNAMIC_LIMIT.
+    inputs.TEST_RESIZE = "dynamic"
+    inputs.TEST_SIZE = (384, 384)
+    inputs.DYNAMIC_LIMIT = 1280
+    # Pyramid blending: both sides above this = a pass at LR_SIZE and one at full size, blended;
+    # else one pass at LR_SIZE. 0 = never blend: one pass at the size of TEST_RESIZE.
+    inputs.BLEND_ABOVE = 0
+    inputs.LR_SIZE = (384, 384)
+
+    net = cfg.MODEL.INSPYRENET = CfgNode()
+    # The backbone's five maps, finest first.
+    net.IN_FEATURES = ["stem", "res2", "res3", "res4", "res5"]
+    # Channels of attention0, attention1, attention2, and of the decoder with contexts 3-5.
+    # Contexts 1 and 2 have those of attention1 and attention2.
+    net.DEPTHS = (64, 64, 64, 64)
+    # Kernel sizes of the attention branches of context1 ... context5; () = without.
+    net.CONTEXT_KERNELS = ((3, 5, 7), (3, 5, 7), (3, 5, 7), (3, 5, 7), (3, 5, 7))
+    # Height and width that the grids of the context attention are made for.
+    net.BASE_SIZE = (384, 384)
+    # Stretch each map to 0 ... 1, as published: something is always salient.
+    net.NORMALIZE = True
+    # Also hand out the pyramid (d3 ... d0, p2 ... p0) a map was made from.
+    net.RETURN_PYRAMID = False
+    # Weights of the losses of saliency and of consistency between levels.
+    net.LOSS_WEIGHT = 1.0
+    net.CONSISTENCY_WEIGHT = 1e-4
+
+    # Share of residual branches dropped in training, rising from 0 to this over the blocks.
+    cfg.MODEL.SWIN = CfgNode({"DROP_PATH_RATE": 0.2})
+
+    test = cfg.TEST.DENSE = CfgNode()
+    # Published definitions: "pysod", "inspyrenet" or "a2s" (see sor_ppa.evaluation.dense).
+    test.PROTOCOL = "pysod"
+    # Metrics by name; () = those of the protocol's tables.
+    test.METRICS = ()
+    # Write maps (PNG) and a table per picture under OUTPUT_DIR/inference.
+    test.SAVE = True
+    # Processes that compute metrics; 0 = in the evaluating process.
+    test.WORKERS = 0
+
+
 def _add_engine(cfg: CfgNode) -> None:
+    # "SGD" (detectron2's own settings), "Adam" or "AdamW".
+    cfg.SOLVER.setdefault("OPTIMIZER", "SGD")
+    # Learning rate of the backbone / that of the rest.
+    cfg.SOLVER.setdefault("BACKBONE_MULTIPLIER", 1.0)
+    # With LR_SCHEDULER_NAME "WarmupPolyLR": (rate - END) (1 - t / T)^POWER + END.
+    cfg.SOLVER.setdefault("POLY_LR_POWER", 0.9)
+    cfg.SOLVER.setdefault("POLY_LR_END", 1e-7)
+    # Above 0: MAX_ITER becomes this many passes over the training pictures.
+    cfg.SOLVER.setdefault("EPOCHS", 0)
     # These live in detectron2's own nodes: a detectron2 that has them one day keeps its own.
     # Mixed precision (SOLVER.AMP.ENABLED): "fp16" (GPU only), "bf16", or "auto" = fp16 on a GPU.
     cfg.SOLVER.AMP.setdefault("PRECISION", "auto")
