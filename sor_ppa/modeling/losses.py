@@ -6,9 +6,14 @@ be divided by a count that was agreed between processes (:mod:`sor_ppa.modeling.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from sor_ppa.modeling import pyramid
 
 
 def centerness(distances: Tensor) -> Tensor:
@@ -111,3 +116,96 @@ def rank_loss(logits: Tensor, ranks: Tensor, normalizer: Tensor) -> Tensor:
 def has_rank(ranks: Tensor, num_ranks: int) -> Tensor:
     """(R,) bool: which objects have a rank in 1 ... ``num_ranks``."""
     return (ranks >= 1) & (ranks <= num_ranks)
+
+
+def pyramid_losses(saliency: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
+    """The losses of InSPyReNet's training (Kim et al., ACCV 2022, eq. 6-8), without weights.
+
+    Every level is judged at full size against its own blurred mask; beside it, each coarser level
+    is pulled to the reduced finer one. In float32 or better whatever autocast says: cross-entropy
+    on probabilities overflows otherwise.
+
+    Args:
+        saliency: logits d3, d2, d1, d0, each (N, 1, h, w).
+        target: (N, 1, H, W) in 0 ... 1.
+
+    Returns:
+        ``loss_d3`` ... ``loss_d0`` and ``loss_consistency``, scalars.
+    """
+    with torch.autocast(target.device.type, enabled=False):
+        levels = [_at_least_float32(level) for level in saliency]
+        size = target.shape[-2:]
+        masks = [target]
+        for _ in levels[1:]:
+            masks.insert(0, pyramid.reduce(masks[0]))
+        losses = {}
+        for index, (logits, mask) in enumerate(zip(levels, masks, strict=True)):
+            losses[f"loss_d{len(levels) - 1 - index}"] = saliency_loss(
+                _nearest(logits, size), _nearest(mask, size).clamp(0, 1)
+            )
+        losses["loss_consistency"] = torch.stack(
+            [
+                (_nearest(coarse, size) - _nearest(pyramid.reduce(fine).detach(), size))
+                .abs()
+                .mean()
+                for coarse, fine in pairwise(levels)
+            ]
+        ).sum()
+    return losses
+
+
+def saliency_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Weighted cross-entropy plus pixel IoU, as InSPyReNet trains with.
+
+    Args:
+        logits: (N, 1, H, W).
+        target: (N, 1, H, W) in 0 ... 1.
+    """
+    return weighted_bce_loss(logits, target) + pixel_iou_loss(logits, target)
+
+
+def weighted_bce_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy that weighs pixels near edges up to six times.
+
+    mean of w BCE(sigmoid(logits), target), w = 1 + 5 |mean of the target over 31 x 31 - target|
+    (F3Net, Wei et al., AAAI 2020, eq. 6, but without dividing by the sum of w). Logarithms are
+    clamped at -100.
+
+    Args:
+        logits: (N, 1, H, W).
+        target: (N, 1, H, W) in 0 ... 1.
+    """
+    height, width = target.shape[-2:]
+    # The mean over a square as two products with band matrices; cells outside count as 0.
+    mean = _window_mean(height, 31, target) @ target @ _window_mean(width, 31, target)
+    weight = 1 + 5 * (mean - target).abs()
+    return (weight * F.binary_cross_entropy(logits.sigmoid(), target, reduction="none")).mean()
+
+
+def pixel_iou_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean over pixels of 1 - (p m + 1) / (p + m - p m + 1): a ratio a pixel, as published.
+
+    Args:
+        logits: (N, 1, H, W); p is their sigmoid.
+        target: (N, 1, H, W) m in 0 ... 1.
+    """
+    probability = logits.sigmoid()
+    both = probability * target
+    return (1 - (both + 1) / (probability + target - both + 1)).mean()
+
+
+def _window_mean(length: int, window: int, like: Tensor) -> Tensor:
+    """(length, length) matrix that averages over ``window`` cells around each cell."""
+    cells = torch.arange(length, device=like.device)
+    near = (cells[:, None] - cells[None, :]).abs() <= window // 2
+    return near.to(like.dtype) / window
+
+
+def _nearest(x: Tensor, size_hw: Sequence[int]) -> Tensor:
+    if tuple(x.shape[-2:]) == tuple(size_hw):
+        return x
+    return F.interpolate(x, tuple(size_hw), mode="nearest")
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()

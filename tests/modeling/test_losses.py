@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sor_ppa.modeling import losses
+from tests.modeling.golden import load
 
 ONE = torch.tensor(1.0)
 
@@ -98,3 +99,79 @@ def test_halves_of_a_batch_average_to_the_whole() -> None:
     mean_count = torch.tensor(3.5)
     parts = [losses.rank_loss(logits[s], ranks[s], mean_count) for s in (slice(2), slice(2, 7))]
     torch.testing.assert_close(sum(parts) / 2, whole)
+
+
+# ---- saliency maps
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, np.ndarray]:
+    return load("inspyrenet_loss.npz")
+
+
+def _levels(golden: dict[str, np.ndarray], dtype: torch.dtype) -> list[torch.Tensor]:
+    levels = [torch.from_numpy(golden[f"d{i}"])[:, None] for i in (3, 2, 1, 0)]
+    return [level.to(dtype).requires_grad_() for level in levels]
+
+
+def test_pyramid_losses_and_gradients(golden: dict[str, np.ndarray]) -> None:
+    levels = _levels(golden, torch.float32)
+    found = losses.pyramid_losses(levels, torch.from_numpy(golden["gt"])[:, None])
+    for i in range(4):
+        expected = golden[f"wbce{i}"] + golden[f"iou{i}"]
+        np.testing.assert_allclose(found[f"loss_d{i}"].item(), expected, rtol=1e-6)
+    consistency = golden["pc3"] + golden["pc2"] + golden["pc1"]
+    np.testing.assert_allclose(found["loss_consistency"].item(), consistency, rtol=1e-6)
+    total = sum(found.values()) - (1 - 1e-4) * found["loss_consistency"]
+    np.testing.assert_allclose(total.item(), golden["total"], rtol=1e-6)
+    total.backward()
+    for i, level in zip((3, 2, 1, 0), levels):
+        np.testing.assert_allclose(level.grad[:, 0], golden[f"g_d{i}"], atol=1e-7)
+
+
+@pytest.mark.parametrize(("n", "size"), [(1, (4, 4)), (2, (40, 33))])
+def test_weighted_bce_equals_slow_version(n: int, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=(n, 1, *size)), rng.uniform(size=(n, 1, *size))
+    expected = np.mean([_slow_weighted_bce(a[0], b[0]) for a, b in zip(logits, target)])
+    found = losses.weighted_bce_loss(torch.tensor(logits), torch.tensor(target))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def _slow_weighted_bce(logits: np.ndarray, target: np.ndarray) -> float:
+    padded = np.pad(target, 15)
+    total = 0.0
+    for (i, j), m in np.ndenumerate(target):
+        p = 1 / (1 + math.exp(-logits[i, j]))
+        weight = 1 + 5 * abs(padded[i : i + 31, j : j + 31].mean() - m)
+        total -= weight * (m * math.log(p) + (1 - m) * math.log(1 - p))
+    return total / target.size
+
+
+def test_logarithms_are_clamped() -> None:
+    logits = torch.full((1, 1, 4, 4), 1000.0)
+    assert losses.weighted_bce_loss(logits, torch.zeros_like(logits)) == 100
+
+
+@pytest.mark.parametrize(
+    ("logit", "mask", "expected"),
+    [(100.0, 1.0, 0.0), (-100.0, 0.0, 0.0), (100.0, 0.0, 0.5), (0.0, 0.0, 1 - 1 / 1.5)],
+)
+def test_pixel_iou(logit: float, mask: float, expected: float) -> None:
+    shape = (2, 1, 3, 5)
+    found = losses.pixel_iou_loss(torch.full(shape, logit), torch.full(shape, mask))
+    assert found.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_pyramid_losses_stay_in_float32_under_autocast(golden: dict[str, np.ndarray]) -> None:
+    gt = torch.from_numpy(golden["gt"])[:, None]
+    plain = losses.pyramid_losses(_levels(golden, torch.float32), gt)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = losses.pyramid_losses(_levels(golden, torch.float32), gt)
+    assert all(torch.equal(plain[name], mixed[name]) for name in plain)
+
+
+def test_pyramid_losses_of_half_precision_logits_are_finite(golden: dict[str, np.ndarray]) -> None:
+    gt = torch.from_numpy(golden["gt"])[:, None]
+    found = losses.pyramid_losses(_levels(golden, torch.bfloat16), gt)
+    assert all(value.dtype == torch.float32 and value.isfinite() for value in found.values())

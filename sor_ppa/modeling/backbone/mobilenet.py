@@ -25,9 +25,9 @@ _ROWS = (
 )
 _STEM_CHANNELS = 32
 # The feature map after this index of `features` is handed on.
-_OUTPUT_INDEX = {"res2": 3, "res3": 6, "res4": 13, "res5": 17}
-# Last index of `features` that FREEZE_AT = 1 ... 5 fixes: res1 is the half-resolution part.
-_FREEZE_INDEX = (1, *_OUTPUT_INDEX.values())
+_OUTPUT_INDEX = {"stem": 1, "res2": 3, "res3": 6, "res4": 13, "res5": 17}
+# Last index of `features` that FREEZE_AT = 1 ... 5 fixes: the stem is the half-resolution part.
+_FREEZE_INDEX = tuple(_OUTPUT_INDEX.values())
 
 
 def _conv_norm(
@@ -82,7 +82,7 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Backbone):
-    """MobileNetV2 up to its last inverted residual; always hands on res2 ... res5.
+    """MobileNetV2 up to its last inverted residual; always hands on stem, res2 ... res5.
 
     Parameter names: ``features.0.{0,1}`` and ``features.{i}.conv.{j}`` with j counting all parts of
     a block, activations included.
@@ -115,7 +115,7 @@ class MobileNetV2(Backbone):
         self.features = nn.Sequential(*features)
         self._out_features = list(_OUTPUT_INDEX)
         self._out_feature_channels = {name: widths[i] for name, i in _OUTPUT_INDEX.items()}
-        self._out_feature_strides = {name: 4 * 2**i for i, name in enumerate(_OUTPUT_INDEX)}
+        self._out_feature_strides = {name: 2 * 2**i for i, name in enumerate(_OUTPUT_INDEX)}
         self._initialise()
         self.freeze(freeze_at)
 
@@ -149,8 +149,8 @@ class MobileNetV2(Backbone):
             x: (N, input_channels, H, W) float, any size.
 
         Returns:
-            res2 (N, 24, H/4, W/4), res3 (32, /8), res4 (96, /16), res5 (320, /32), sizes rounded
-            up.
+            stem (N, 16, H/2, W/2), res2 (24, /4), res3 (32, /8), res4 (96, /16), res5 (320, /32),
+            sizes rounded up.
         """
         names = {index: name for name, index in _OUTPUT_INDEX.items()}
         outputs = {}

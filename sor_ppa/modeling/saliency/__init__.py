@@ -1,0 +1,1 @@
+"""Parts of dense saliency networks: axis attention, context modules, context attention."""
