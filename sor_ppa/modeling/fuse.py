@@ -18,14 +18,18 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.ops import DeformConv2d
 
+from sor_ppa.modeling.backbone.res2net import Bottle2neck, Res2Net50
+from sor_ppa.modeling.onednn import use_onednn
+
 _FOLDABLE_CONVS = (nn.Conv2d, DeformConv2d)
 
 
 def fuse_for_inference(model: nn.Module, *, channels_last: bool = True) -> nn.Module:
     """Deep copy of ``model`` in eval mode with its fixed norms folded into the convolutions.
 
-    A norm is folded when it follows its convolution directly in an ``nn.Sequential``, or is the
-    ``norm`` of a detectron2 ``Conv2d``. All others (GroupNorm, LayerNorm, ...) stay as they are.
+    A norm is folded when it follows its convolution directly in an ``nn.Sequential``, is the
+    ``norm`` of a detectron2 ``Conv2d``, or a pair of a Res2Net. All others (GroupNorm, LayerNorm,
+    ...) stay as they are. On the CPU oneDNN runs what is left.
 
     Args:
         model: any network; it is not changed.
@@ -42,7 +46,36 @@ def fuse_for_inference(model: nn.Module, *, channels_last: bool = True) -> nn.Mo
         if isinstance(module, nn.Conv2d) and _is_fixed_norm(getattr(module, "norm", None)):
             _fold(module, module.norm)
             module.register_module("norm", None)
-    return fused.to(memory_format=torch.channels_last) if channels_last else fused
+    for conv_path, norm_path in list(_named_pairs(fused)):
+        norm = fused.get_submodule(norm_path)
+        if _is_fixed_norm(norm):
+            _fold(fused.get_submodule(conv_path), norm)
+            fused.set_submodule(norm_path, nn.Identity())
+    use_onednn(fused)
+    if not channels_last:
+        return fused
+    if hasattr(fused, "channels_last"):
+        fused.channels_last = True
+    return fused.to(memory_format=torch.channels_last)
+
+
+# Networks whose forward applies a norm, held as another child, right behind a convolution.
+_NAMED_PAIRS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
+    Bottle2neck: (
+        ("conv1", "bn1"),
+        *((f"convs.{i}", f"bns.{i}") for i in range(3)),
+        ("conv3", "bn3"),
+    ),
+    Res2Net50: (("conv1.6", "bn1"),),
+}
+
+
+def _named_pairs(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Paths of the convolution and the norm of every pair that is known by its names."""
+    for path, module in model.named_modules():
+        for pair in _NAMED_PAIRS.get(type(module), ()):
+            conv, norm = (f"{path}.{name}".lstrip(".") for name in pair)
+            yield conv, norm
 
 
 def _sequential_pairs(model: nn.Module) -> Iterator[tuple[nn.Sequential, str, str]]:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sor_ppa.modeling import pyramid
+from sor_ppa.modeling.precision import at_least_float32
 
 
 def centerness(distances: Tensor) -> Tensor:
@@ -133,7 +134,7 @@ def pyramid_losses(saliency: Sequence[Tensor], target: Tensor) -> dict[str, Tens
         ``loss_d3`` ... ``loss_d0`` and ``loss_consistency``, scalars.
     """
     with torch.autocast(target.device.type, enabled=False):
-        levels = [_at_least_float32(level) for level in saliency]
+        levels = [at_least_float32(level) for level in saliency]
         size = target.shape[-2:]
         masks = [target]
         for _ in levels[1:]:
@@ -205,7 +206,3 @@ def _nearest(x: Tensor, size_hw: Sequence[int]) -> Tensor:
     if tuple(x.shape[-2:]) == tuple(size_hw):
         return x
     return F.interpolate(x, tuple(size_hw), mode="nearest")
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sor_ppa.errors import DataError
 from sor_ppa.modeling.losses import pyramid_losses
+from sor_ppa.modeling.precision import at_least_float32
 from sor_ppa.modeling.pyramid import blend, reconstruct, resize
 from sor_ppa.modeling.registration import register
 from sor_ppa.modeling.saliency.layers import kaiming_init
@@ -219,7 +220,7 @@ class InSPyReNet(nn.Module):
 
     def postprocess(self, pyramid: Pyramid, index: int, item: dict[str, Any]) -> dict[str, Any]:
         """The output of one picture, at its own size."""
-        logits = pyramid.saliency[-1][index : index + 1].float()
+        logits = at_least_float32(pyramid.saliency[-1][index : index + 1])
         saliency = logits.sigmoid()  # (1, 1, h, w)
         if self.normalize:
             saliency = stretch(saliency)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sor_ppa.modeling.precision import at_least_float32
 from sor_ppa.modeling.pyramid import resize
 from sor_ppa.modeling.saliency.layers import conv_norm
 
@@ -41,9 +42,11 @@ class AxisAttention(nn.Module):
         query = self.query_conv(x).reshape(len(x), -1, columns)  # (N, C/8 * H*W/A, A)
         key = self.key_conv(x).reshape(len(x), -1, columns)
         value = self.value_conv(x).reshape(len(x), -1, columns)  # (N, C * H*W/A, A)
-        similarity = torch.bmm(query.transpose(1, 2), key).float().softmax(-1)  # (N, A, A)
+        similarity = at_least_float32(torch.bmm(query.transpose(1, 2), key)).softmax(
+            -1
+        )  # (N, A, A)
         attended = torch.bmm(value, similarity.to(value.dtype).transpose(1, 2)).reshape(x.shape)
-        return self.gamma * attended + x
+        return torch.addcmul(x, self.gamma, attended)
 
 
 class AxialPair(nn.Module):
