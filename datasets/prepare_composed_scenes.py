@@ -36,7 +36,7 @@ import numpy as np
 from tqdm import tqdm
 
 from sor_ppa.data.image_io import atomic_path, read_grey, read_image, write_json
-from sor_ppa.data.pairs import pair_by_stem
+from sor_ppa.data.pairs import Folder, pair_by_stem
 from sor_ppa.data.scenes.compose import Scene, SceneSettings, compose_scene, plain_scene
 from sor_ppa.data.scenes.regions import PRIOR_RULE, annotate_ranked
 from sor_ppa.errors import DataError, SaliencyError
@@ -254,9 +254,12 @@ def _check(args: argparse.Namespace) -> None:
 def run(args: argparse.Namespace) -> int:
     """Makes the set, prints what was made and what was wrong; returns the exit status."""
     _check(args)
-    pairs, problems = pair_by_stem(args.images, args.masks)
+    folders = {"image": args.images, "mask": args.masks}
+    pairs, problems = pair_by_stem(
+        {kind: Folder(str(path), recursive=False) for kind, path in folders.items()}, order="path"
+    )
     settings = SceneSettings(size=args.size, pasted=tuple(args.objects), min_fraction=args.min_area)
-    named = [(str(image), str(mask)) for image, mask in pairs]
+    named = [(str(pair.paths["image"]), str(pair.paths["mask"])) for pair in pairs]
     job = Job(args.kind, args.output, named, args.seed, args.quality, settings)
     count = len(pairs) if args.count is None else args.count
     if args.kind == "plain":

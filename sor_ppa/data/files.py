@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -59,16 +60,65 @@ def files_by_stem(folder: PathLike, suffixes: Sequence[str] = PICTURE_SUFFIXES) 
 
     When two files share a stem the suffix that stands first in ``suffixes`` wins.
     """
+    found = all_by_stem(str(folder), suffixes, recursive=False)
     order = {suffix: place for place, suffix in enumerate(suffixes)}
-    found: dict[str, tuple[int, str]] = {}
-    for name in sorted(_names(str(folder))):
-        stem, suffix = os.path.splitext(name)
-        place = order.get(suffix.lower())
-        if place is None or name.startswith("."):
+    return {
+        stem: min(paths, key=lambda path: order[os.path.splitext(path)[1].lower()])
+        for stem, paths in found.items()
+    }
+
+
+def all_by_stem(
+    folder: str,
+    suffixes: Sequence[str] = PICTURE_SUFFIXES,
+    *,
+    recursive: bool = True,
+    skipped: Sequence[str] = (),
+) -> dict[str, list[str]]:
+    """Every file in or below a folder by its stem; no file is opened.
+
+    The stem is the path below the folder, with ``/``, without the last suffix. What starts with a
+    dot (``._a.png``, ``.DS_Store``) is passed over, and so is what has none of the suffixes.
+
+    Args:
+        folder: one that does not exist counts as empty.
+        suffixes: lower case, with the dot; files may have them in any case.
+        recursive: folders inside are looked into as well, symbolic links to folders included.
+        skipped: folders that are not looked into.
+    """
+    found: dict[str, list[str]] = {}
+    for inside, names in _folders(folder, recursive=recursive, skipped=skipped):
+        for name in names:
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in suffixes and not name.startswith("."):
+                found.setdefault(inside + stem, []).append(os.path.join(folder, inside, name))
+    return found
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Sorts "a2" before "a10": runs of digits count as numbers, upper case as lower case."""
+    parts = re.split(r"(\d+)", name)
+    return [int(p) if i % 2 else p.lower() for i, p in enumerate(parts)], name
+
+
+def _folders(
+    top: str, *, recursive: bool, skipped: Sequence[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """(path below ``top`` ending in "/", sorted names of files) of it and the folders inside."""
+    if not recursive:
+        yield "", sorted(_names(top))
+        return
+    # A link may lead back to a folder above it.
+    seen = {os.path.realpath(path) for path in skipped}
+    for parent, folders, names in os.walk(top, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
             continue
-        if stem not in found or place < found[stem][0]:
-            found[stem] = (place, os.path.join(str(folder), name))
-    return {stem: path for stem, (_, path) in found.items()}
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = os.path.relpath(parent, top).replace(os.sep, "/")
+        yield "" if inside == "." else f"{inside}/", sorted(names)
 
 
 def _names(folder: str) -> set[str]:

@@ -18,8 +18,10 @@ from typing import Any
 
 import numpy as np
 from detectron2.utils.file_io import PathManager
-from PIL import Image, ImageChops, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
+from sor_ppa.data.png_check import check_png
+from sor_ppa.data.samples import plain_samples, shows_colours, to_grey, to_rgb
 from sor_ppa.data.writers import PathLike, atomic_path, write_image, write_json
 from sor_ppa.errors import ImageError
 
@@ -28,8 +30,10 @@ __all__ = [
     "atomic_path",
     "check_image_array",
     "image_size",
+    "pixel_format",
     "read_grey",
     "read_image",
+    "read_labels",
     "write_image",
     "write_json",
 ]
@@ -54,6 +58,7 @@ _FORMATS = (
     "JPEG2000",
     "HEIF",
 )
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -85,7 +90,7 @@ def read_image(path: PathLike, *, format: str = "BGR", max_pixels: int = MAX_PIX
     """
     if format not in ("BGR", "RGB"):
         raise ImageError(f"picture format must be 'BGR' or 'RGB', got {format!r}")
-    rgb = _read(path, _to_rgb, max_pixels)
+    rgb = _read(path, to_rgb, max_pixels)
     return np.ascontiguousarray(rgb[:, :, ::-1]) if format == "BGR" else rgb
 
 
@@ -98,7 +103,29 @@ def read_grey(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         ImageError: as :func:`read_image`.
     """
-    return _read(path, _to_grey, max_pixels)
+    return _read(path, to_grey, max_pixels)
+
+
+def read_labels(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, bool]:
+    """Reads a mask that may be a palette of object numbers.
+
+    Returns:
+        uint8 (H, W), upright: 255 where the number is not 0 if it is such a palette (one that
+        shows colours), the grey levels of :func:`read_grey` otherwise; and whether it is one.
+
+    Raises:
+        ImageError: as :func:`read_image`.
+    """
+    numbered = False
+
+    def convert(image: Image.Image) -> np.ndarray:
+        nonlocal numbered
+        numbered = shows_colours(image)
+        if numbered:
+            return np.where(np.asarray(image) > 0, 255, 0).astype(np.uint8)
+        return to_grey(image)
+
+    return _read(path, convert, max_pixels), numbered
 
 
 def image_size(path: PathLike) -> tuple[int, int]:
@@ -115,6 +142,16 @@ def image_size(path: PathLike) -> tuple[int, int]:
             width, height = image.size
         turned = _orientation(image, path, header_only=True) >= 5
     return (width, height) if turned else (height, width)
+
+
+def pixel_format(path: PathLike) -> str:
+    """Pillow's name of a picture's pixel format ("L", "RGB", "P" ...), from its header only.
+
+    Raises:
+        ImageError: no such file, or not a picture.
+    """
+    with _errors_named(path), _open(path, MAX_PIXELS, check=False) as image:
+        return image.mode
 
 
 def check_image_array(array: object, *, name: str = "image") -> np.ndarray:
@@ -148,17 +185,19 @@ def _read(
     with _errors_named(path), _open(path, max_pixels) as image:
         if image.format != "MPO" and getattr(image, "is_animated", False):
             logger.warning("%s: has several frames; only the first is read", path)
+        if image.format == "PNG" and image.fp:
+            check_png(image.fp)
         image.load()
         # After load(): newer Pillow turns TIFFs by itself while loading, and drops the tag.
         turn = _UPRIGHT.get(_orientation(image, path))
-        array = convert(_plain_samples(image))
+        array = convert(plain_samples(image))
         if turn is not None:
             array = np.array(Image.fromarray(array).transpose(turn))
     return np.ascontiguousarray(array)
 
 
 @contextmanager
-def _open(path: PathLike, max_pixels: int, *, check: bool = True) -> Iterator[Image.Image]:
+def _open(path: PathLike, max_pixels: int, *, check: bool = True) -> Iterator[ImageFile.ImageFile]:
     """Opens a picture without decoding it, after a look at the size in its header."""
     name = os.path.expanduser(os.fspath(path))
     name = PathManager.get_local_path(name) if "://" in name else name
@@ -177,7 +216,7 @@ def _open(path: PathLike, max_pixels: int, *, check: bool = True) -> Iterator[Im
         yield image
 
 
-def _pillow_open(file: Any, max_pixels: int) -> Image.Image:  # noqa: ANN401 - a binary file
+def _pillow_open(file: Any, max_pixels: int) -> ImageFile.ImageFile:  # noqa: ANN401 - a binary file
     Image.init()
     formats = [name for name in _FORMATS if name in Image.OPEN]
     ours = Image.MAX_IMAGE_PIXELS or max_pixels
@@ -222,12 +261,12 @@ def _not_a_picture(path: PathLike) -> str:
         head = b""
     if not head:
         return "the file is empty"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIC and "HEIF" not in Image.OPEN:
         return (
             "HEIC pictures need a plugin: `pip install pillow-heif`, then "
             "`import pillow_heif; pillow_heif.register_heif_opener()`"
         )
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis") and not features.check("avif"):
         return "AVIF pictures need Pillow 11.3 or later, or `pip install pillow-avif-plugin`"
     return "not a picture in a format that is read here (JPEG, PNG, TIFF, WebP, GIF, BMP, ...)"
 
@@ -253,44 +292,3 @@ def _exif(image: Image.Image) -> Image.Exif:
     exif = Image.Exif()
     exif.load(image.info["exif"])
     return exif
-
-
-def _plain_samples(image: Image.Image) -> Image.Image:
-    """The same picture with 8-bit samples in the usual sense; transparency is kept."""
-    if image.mode == "F":
-        raise ValueError("floating point pictures have no agreed range; save 8 or 16 bit")
-    if image.mode == "I" and image.format not in ("PNG", "PPM"):
-        raise ValueError("32-bit integer pictures are not read; save 8 or 16 bit")
-    if image.mode.startswith("I"):
-        return _from_16_bit(image)
-    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
-        # Pillow takes every CMYK JPEG for an inverted one; those without Adobe's marker are not.
-        return ImageChops.invert(image)
-    return image
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey to "L" ("LA" where one grey is declared transparent): value / 257, rounded."""
-    samples = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-    grey = Image.fromarray(((samples + 128) // 257).astype(np.uint8))
-    clear = image.info.get("transparency")
-    if not isinstance(clear, int):
-        return grey
-    alpha = Image.fromarray(np.where(samples == clear, 0, 255).astype(np.uint8))
-    return Image.merge("LA", (grey, alpha))
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    return np.array(_flattened(image, "white").convert("RGB"))
-
-
-def _to_grey(image: Image.Image) -> np.ndarray:
-    return np.array(_flattened(image, "black").convert("L"))
-
-
-def _flattened(image: Image.Image, ground: str) -> Image.Image:
-    """The picture laid on a ground of one colour, if any of it is transparent."""
-    if image.mode not in ("LA", "La", "PA", "RGBA", "RGBa") and "transparency" not in image.info:
-        return image
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, ground), rgba)

@@ -14,6 +14,7 @@ from detectron2.structures import BitMasks, Instances, PolygonMasks
 from fvcore.common.registry import Registry
 
 from sor_ppa.data.dataset_dicts import size_differs
+from sor_ppa.data.dense_mapper import DenseMapper
 from sor_ppa.data.image_io import MAX_PIXELS, read_image
 from sor_ppa.data.transforms import build_augmentation
 from sor_ppa.errors import ConfigError, DataError
@@ -41,6 +42,12 @@ def build_mapper(cfg: CfgNode, is_train: bool) -> Mapper:
 def ranking(cfg: CfgNode, is_train: bool) -> RankingMapper:
     """The mapper for pictures with ranked objects."""
     return RankingMapper(cfg, is_train)
+
+
+@DATASET_MAPPERS.register()
+def dense(cfg: CfgNode, is_train: bool) -> DenseMapper:
+    """The mapper for pictures with saliency masks."""
+    return DenseMapper(cfg, is_train)
 
 
 class RankingMapper:

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-from collections.abc import Sequence
 from typing import Any
 
-from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
 from sor_ppa.data.coco_file import CocoInstances, Id, rank_info, read_coco
 from sor_ppa.data.dataset_dicts import annotation_dict
+from sor_ppa.data.names import is_registered
 from sor_ppa.data.problems import PathLike, Problems
-from sor_ppa.errors import ConfigError
 
 logger = logging.getLogger(__name__)
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
 def load_ranked_coco(
@@ -70,17 +65,9 @@ def register_ranked_coco(name: str, json_file: PathLike, image_root: PathLike) -
     Raises:
         ConfigError: the name is unusable, or already stands for something else.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"data set name {name!r}: use letters, digits and _ . + - only (results are written "
-            "to a folder of that name)"
-        )
     json_file, image_root = (os.path.expanduser(str(path)) for path in (json_file, image_root))
-    if name in DatasetCatalog.list():
-        old = MetadataCatalog.get(name)
-        if (old.get("json_file"), old.get("image_root")) == (json_file, image_root):
-            return
-        raise ConfigError(f"data set name {name!r} is already taken; choose another")
+    if is_registered(name, json_file=json_file, image_root=image_root):
+        return
     DatasetCatalog.register(name, lambda: load_ranked_coco(json_file, image_root))
     MetadataCatalog.get(name).set(
         json_file=json_file,
@@ -89,27 +76,6 @@ def register_ranked_coco(name: str, json_file: PathLike, image_root: PathLike) -
         task="ranking",
         thing_classes=["salient_obj"],
     )
-
-
-def register_extra(cfg: CfgNode) -> None:
-    """Registers the (name, annotations.json, image folder) triples of ``cfg.DATASETS.EXTRA``.
-
-    Raises:
-        ConfigError: an entry is not such a triple, or its name is unusable.
-    """
-    for entry in cfg.DATASETS.EXTRA:
-        if not _is_triple(entry):
-            raise ConfigError(
-                "DATASETS.EXTRA must hold (name, annotations.json, image folder) triples of "
-                f"strings, got {entry!r}"
-            )
-        register_ranked_coco(*entry)
-
-
-def _is_triple(entry: object) -> bool:
-    if not isinstance(entry, Sequence) or isinstance(entry, str) or len(entry) != 3:
-        return False
-    return all(isinstance(part, str) for part in entry)
 
 
 def _dataset_dict(coco: CocoInstances, image_id: Id) -> dict[str, Any]:

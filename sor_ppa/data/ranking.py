@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sor_ppa.data.assr import load_assr, rank_of_value
 from sor_ppa.data.irsr import load_irsr, ranks_of_levels
-from sor_ppa.data.ranked_coco import load_ranked_coco, register_extra, register_ranked_coco
+from sor_ppa.data.ranked_coco import load_ranked_coco, register_ranked_coco
 
 __all__ = [
     "load_assr",
@@ -12,6 +12,5 @@ __all__ = [
     "load_ranked_coco",
     "rank_of_value",
     "ranks_of_levels",
-    "register_extra",
     "register_ranked_coco",
 ]

@@ -1,107 +1,33 @@
-"""ONE table of all benchmarks, and their registration in detectron2's catalogs.
+"""Registration of the benchmarks in detectron2's catalogs.
 
-A row is plain data; adding a benchmark means adding a row (and, for a new kind of annotation, a
-loader and an entry in ``_METADATA``). Registration touches no disk: a set is read when it is used,
-below the folder that the environment variable DETECTRON2_DATASETS names at that moment.
+Registration touches no disk: a set is read when it is used, below the folder that the environment
+variable DETECTRON2_DATASETS names at that moment.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from sor_ppa.data.assr import load_assr
-from sor_ppa.data.irsr import load_irsr
+from sor_ppa.data.benchmarks import BENCHMARKS, Benchmark, Layout
+from sor_ppa.data.layouts import split_dicts
+
+__all__ = ["BENCHMARKS", "datasets_root", "load_benchmark", "register_all"]
 
 logger = logging.getLogger(__name__)
-
-Loader = Callable[[str, str], "list[dict[str, Any]]"]
 
 # Metadata that all sets of a task share.
 _METADATA: dict[str, dict[str, Any]] = {
     "ranking": {"evaluator_type": "ranking", "thing_classes": ["salient_obj"]},
+    "sod": {"evaluator_type": "dense", "mask_threshold": 127},
+    "fixation": {"evaluator_type": "fixation"},
 }
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split of a benchmark.
-
-    Attributes:
-        count: number of pictures its authors state; None = unknown. Another number is warned of.
-        paths: metadata that are paths, relative to the root of all sets.
-    """
-
-    count: int | None
-    paths: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """One row of the table. The registered names are ``<name>_<split>``.
-
-    Attributes:
-        name: lower snake case.
-        task: "ranking".
-        folder: below the root of all sets.
-        loader: (folder, split) -> dataset dicts.
-        splits: by name.
-        paper: authors and venue.
-        homepage: where the set is to be had.
-        licence: terms as stated by its authors.
-    """
-
-    name: str
-    task: str
-    folder: str
-    loader: Loader
-    splits: Mapping[str, Split]
-    paper: str
-    homepage: str
-    licence: str
-
-
-def _assr_split(split: str, count: int) -> Split:
-    return Split(count, {"image_root": f"ASSR/images/{split}", "gt_root": f"ASSR/gt/{split}"})
-
-
-def _irsr_split(split: str, count: int) -> Split:
-    images = f"IRSR/Images/{split}"
-    return Split(count, {"image_root": f"{images}/rgb", "gt_root": f"{images}/gt"})
-
-
-BENCHMARKS: tuple[Benchmark, ...] = (
-    Benchmark(
-        name="assr",
-        task="ranking",
-        folder="ASSR",
-        loader=load_assr,
-        splits={
-            "train": _assr_split("train", 7646),
-            "val": _assr_split("val", 1436),
-            "test": _assr_split("test", 2418),
-        },
-        paper="Siris et al., Inferring Attention Shift Ranks of Objects, CVPR 2020",
-        homepage="https://github.com/SirisAvishek/Attention_Shift_Ranks",
-        licence="none stated; pictures from COCO, attention from SALICON",
-    ),
-    Benchmark(
-        name="irsr",
-        task="ranking",
-        folder="IRSR",
-        loader=load_irsr,
-        splits={"train": _irsr_split("train", 6059), "test": _irsr_split("test", 2929)},
-        paper="Liu et al., Instance-Level Relative Saliency Ranking, TPAMI 2021",
-        homepage="https://github.com/dragonlee258079/Saliency-Ranking",
-        licence="none stated; pictures from COCO",
-    ),
-)
+# What the folder of each kind is called in the metadata.
+_ROOTS = {"mask": "gt_root"}
 
 
 def datasets_root() -> str:
@@ -112,50 +38,67 @@ def datasets_root() -> str:
 def register_all(benchmarks: tuple[Benchmark, ...] = BENCHMARKS) -> None:
     """Registers every split of every benchmark; names that are taken already are passed over."""
     for benchmark in benchmarks:
-        for split in benchmark.splits:
-            _register(benchmark, split)
+        for name in benchmark.registered():
+            _register(benchmark, name)
 
 
-def load_benchmark(benchmark: Benchmark, split: str) -> list[dict[str, Any]]:
+def load_benchmark(benchmark: Benchmark, name: str) -> list[dict[str, Any]]:
     """Loads a split below the present :func:`datasets_root`.
+
+    Args:
+        benchmark: row of the table.
+        name: under which the split is registered.
 
     Raises:
         DataError: with every fault found.
     """
     root = datasets_root()
-    _set_paths(benchmark, split, root)
-    dicts = benchmark.loader(os.path.join(root, benchmark.folder), split)
-    expected = benchmark.splits[split].count
-    if expected is not None and len(dicts) != expected:
-        logger.warning(
-            "%s_%s has %d pictures, its authors state %d; scores may not be comparable",
-            benchmark.name,
-            split,
-            len(dicts),
-            expected,
-        )
+    split = benchmark.registered()[name]
+    if benchmark.loader:
+        part = name.removeprefix(benchmark.name).lstrip("_")
+        dicts = benchmark.loader(os.path.join(root, benchmark.folder), part)
+        _set_roots(name, {key: os.path.join(root, path) for key, path in split.paths.items()})
+    else:
+        dicts, layout = split_dicts(benchmark, name, root)
+        _set_roots(name, _roots(layout))
+    if split.count is not None and len(dicts) != split.count:
+        who = "its authors state" if split.is_stated else "commonly it has"
+        text = "%s has %d pictures, %s %d; scores may not be comparable"
+        logger.warning(text, name, len(dicts), who, split.count)
     return dicts
 
 
-def _register(benchmark: Benchmark, split: str) -> None:
-    name = f"{benchmark.name}_{split}"
+def _register(benchmark: Benchmark, name: str) -> None:
     if name in DatasetCatalog.list():
         logger.debug("data set %s is registered already", name)
         return
-    DatasetCatalog.register(name, partial(load_benchmark, benchmark, split))
-    MetadataCatalog.get(name).set(
+    DatasetCatalog.register(name, partial(load_benchmark, benchmark, name))
+    split = benchmark.registered()[name]
+    metadata = MetadataCatalog.get(name)
+    metadata.set(
         task=benchmark.task,
-        expected_count=benchmark.splits[split].count,
+        expected_count=split.count,
         paper=benchmark.paper,
         homepage=benchmark.homepage,
         licence=benchmark.licence,
         **_METADATA[benchmark.task],
     )
-    _set_paths(benchmark, split, datasets_root())
+    root = datasets_root()
+    _set_roots(name, {key: os.path.join(root, path) for key, path in split.paths.items()})
+    if split.layouts:
+        kinds = tuple(kind for kind in split.layouts[0].folders if kind not in ("mask", "saliency"))
+        metadata.set(modalities=kinds)
+        first = _roots(split.layouts[0])
+        _set_roots(name, {key: os.path.join(root, path) for key, path in first.items()})
+    if benchmark.task == "sod":
+        metadata.set(mask_mode=split.mask_mode)
 
 
-def _set_paths(benchmark: Benchmark, split: str, root: str) -> None:
-    """Puts the paths into the metadata; the root may have changed since the last time."""
-    metadata = MetadataCatalog.get(f"{benchmark.name}_{split}")
-    for key, path in benchmark.splits[split].paths.items():
-        metadata.__dict__[key] = os.path.join(root, path)
+def _roots(layout: Layout) -> dict[str, str]:
+    return {_ROOTS.get(kind, f"{kind}_root"): f.path for kind, f in layout.folders.items()}
+
+
+def _set_roots(name: str, roots: dict[str, str]) -> None:
+    """Puts the paths into the metadata; they may have changed since the last time."""
+    # Not set(): it refuses other values.
+    MetadataCatalog.get(name).__dict__.update(roots)

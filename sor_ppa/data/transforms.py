@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
+from torch import Tensor
 
+from sor_ppa.data.dense_sizes import SizeRule, channels_first
 from sor_ppa.errors import ConfigError
 
 
@@ -84,10 +86,40 @@ def build_augmentation(cfg: CfgNode, is_train: bool) -> list[T.Augmentation]:
             cfg.INPUT.MIN_SIZE_TRAIN, cfg.INPUT.MAX_SIZE_TRAIN, cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING
         )
     ]
+    return augmentation + random_flip(cfg)
+
+
+def build_preparation(cfg: CfgNode) -> Callable[[np.ndarray], dict[str, Tensor]]:
+    """What makes a model's input out of a picture at test time, as the config's mapper does.
+
+    Returns:
+        uint8 (H, W, 3) in the order of INPUT.FORMAT -> ``image`` uint8 (3, h, w); for dense
+        saliency with ``image_lr`` where two sizes are to be blended.
+
+    Raises:
+        ConfigError: a setting of INPUT cannot work.
+    """
+    if cfg.INPUT.DATASET_MAPPER_NAME == "dense":
+        return SizeRule.from_config(cfg).inputs
+    augmentations = T.AugmentationList(build_augmentation(cfg, is_train=False))
+
+    def prepare(image: np.ndarray) -> dict[str, Tensor]:
+        augmented = T.AugInput(image)
+        augmentations(augmented)
+        return {"image": channels_first(augmented.image)}
+
+    return prepare
+
+
+def random_flip(cfg: CfgNode) -> list[T.Augmentation]:
+    """The flip that INPUT.RANDOM_FLIP asks for, every other time; none for "none".
+
+    Raises:
+        ConfigError: an unknown direction.
+    """
     flip = cfg.INPUT.RANDOM_FLIP
     if flip not in ("none", "horizontal", "vertical"):
         raise ConfigError(f"INPUT.RANDOM_FLIP must be none, horizontal or vertical, got {flip!r}")
-    if flip != "none":
-        horizontal = flip == "horizontal"
-        augmentation.append(T.RandomFlip(horizontal=horizontal, vertical=not horizontal))
-    return augmentation
+    if flip == "none":
+        return []
+    return [T.RandomFlip(horizontal=flip == "horizontal", vertical=flip == "vertical")]

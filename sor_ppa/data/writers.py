@@ -52,8 +52,8 @@ def write_image(path: PathLike, array: np.ndarray) -> None:
 
     Args:
         path: ends in .png, .jpg or .jpeg; folders are made.
-        array: uint8 (H, W) grey, (H, W, 3) BGR, or (H, W, 4) BGRA (PNG only); bool (H, W) is
-            written as 0 and 255.
+        array: uint8 (H, W) grey, (H, W, 3) BGR, or (H, W, 4) BGRA (PNG only); uint16 (H, W) grey
+            (PNG only); bool (H, W) is written as 0 and 255.
 
     Raises:
         ImageError: unknown suffix, wrong array, or the disk is full or read-only; nothing is left
@@ -64,8 +64,8 @@ def write_image(path: PathLike, array: np.ndarray) -> None:
     if kind is None:
         raise ImageError(f"{path}: pictures are written as .png or .jpg, not {path.suffix!r}")
     image = _to_pillow(array, path)
-    if kind == "JPEG" and image.mode == "RGBA":
-        raise ImageError(f"{path}: JPEG has no transparency; use .png")
+    if kind == "JPEG" and image.mode not in ("L", "RGB"):
+        raise ImageError(f"{path}: JPEG has no transparency and no 16 bits; use .png")
     options: dict[str, Any] = {"quality": _JPEG_QUALITY} if kind == "JPEG" else {}
     if kind == "PNG" and image.mode != "L":
         options["compress_level"] = _PNG_LEVEL_COLOUR
@@ -102,13 +102,14 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def _to_pillow(array: np.ndarray, path: Path) -> Image.Image:
-    wanted = f"{path}: expected uint8 (H, W), (H, W, 3) BGR or (H, W, 4) BGRA"
+    wanted = f"{path}: expected uint8 (H, W), (H, W, 3) BGR or (H, W, 4) BGRA, or uint16 (H, W)"
     if not isinstance(array, np.ndarray):
         raise ImageError(f"{wanted}, got a {type(array).__name__}")
     if array.dtype == np.bool_ and array.ndim == 2:
         array = array.astype(np.uint8) * 255
     shape_is_right = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
-    if array.dtype != np.uint8 or not shape_is_right or 0 in array.shape:
+    deep = array.dtype == np.uint16 and array.ndim == 2
+    if not (array.dtype == np.uint8 or deep) or not shape_is_right or 0 in array.shape:
         raise ImageError(f"{wanted}, got {array.dtype} {array.shape}")
     if array.ndim == 3:
         order = [2, 1, 0, 3][: array.shape[2]]

@@ -18,6 +18,7 @@ from detectron2.utils.logger import setup_logger
 from sor_ppa.compat import available_device
 from sor_ppa.config import get_cfg
 from sor_ppa.data import register_extra
+from sor_ppa.data.aliases import resolve_config
 from sor_ppa.errors import ConfigError
 from sor_ppa.model_zoo import get_config_file
 
@@ -61,8 +62,9 @@ def setup(args: argparse.Namespace) -> CfgNode:
     cfg.MODEL.DEVICE = "cpu" if args.num_processes else available_device(cfg.MODEL.DEVICE)
     if cfg.MODEL.DEVICE == "cpu" and comm.get_world_size() > 1 and dist.get_backend() == "nccl":
         raise ConfigError(f"MODEL.DEVICE is cpu: use --num-processes {args.num_gpus}.")
-    cfg.freeze()
     register_extra(cfg)
+    resolve_config(cfg)
+    cfg.freeze()
     default_setup(cfg, args)
     return cfg
 

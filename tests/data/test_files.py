@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sor_ppa.data.files import files_by_stem, header_sizes, in_threads, joined, missing_files
+from sor_ppa.data.files import (
+    all_by_stem,
+    files_by_stem,
+    header_sizes,
+    in_threads,
+    joined,
+    missing_files,
+    natural_key,
+)
 from sor_ppa.errors import ImageError
 from tests.data.pictures import save
 
@@ -62,3 +70,42 @@ def test_joined(tmp_path: Path) -> None:
     assert joined("root", "sub/a.jpg") == os.path.join("root", "sub/a.jpg")
     assert joined("root", str(tmp_path / "a.jpg")) == str(tmp_path / "a.jpg")
     assert joined("~", "a.jpg") == os.path.join(os.path.expanduser("~"), "a.jpg")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        [],
+        ["2", "10", "011"],
+        ["a2", "A10", "a10", "b1"],
+        ["img9.png", "img10.JPG", "IMG11.jpg"],
+        ["1-2-3", "1-2-10", "1-10-1"],
+        ["", "0", "a", "²", "٣"],
+    ],
+)
+def test_natural_order(wanted: list[str]) -> None:
+    for start in (wanted, wanted[::-1], sorted(wanted)):
+        found = sorted(start, key=natural_key)
+        if wanted[:1] == [""]:  # digits of other scripts: any order, but always the same
+            assert found == sorted(wanted, key=natural_key)
+        else:
+            assert found == wanted
+
+
+def test_all_by_stem(tmp_path: Path) -> None:
+    for name in ("b/1.png", "b/c/1.jpg", "1.png", "1.JPG", "x.txt", ".hidden/2.png", "b/._1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    top = str(tmp_path)
+    found = all_by_stem(top)
+    assert {
+        stem: [os.path.relpath(path, top) for path in paths] for stem, paths in found.items()
+    } == {
+        "1": ["1.JPG", "1.png"],
+        "b/1": ["b/1.png"],
+        "b/c/1": ["b/c/1.jpg"],
+    }
+    assert set(all_by_stem(top, recursive=False)) == {"1"}
+    assert set(all_by_stem(top, (".jpg",))) == {"1", "b/c/1"}
+    assert set(all_by_stem(top, skipped=[os.path.join(top, "b", "c")])) == {"1", "b/1"}
+    assert all_by_stem(str(tmp_path / "none")) == {}

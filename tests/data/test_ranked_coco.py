@@ -14,7 +14,8 @@ from detectron2.structures import BoxMode
 from pycocotools import mask as mask_utils
 
 from sor_ppa.config import get_cfg
-from sor_ppa.data.ranking import load_ranked_coco, register_extra, register_ranked_coco
+from sor_ppa.data.extra import register_extra
+from sor_ppa.data.ranking import load_ranked_coco, register_ranked_coco
 from sor_ppa.errors import ConfigError, DataError
 from tests.data.sets import HEIGHT, WIDTH, coco, coco_object, write_coco
 

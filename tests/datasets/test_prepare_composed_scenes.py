@@ -19,7 +19,7 @@ import pytest
 from sor_ppa.data.annotations import segmentation_problem, segmentation_to_mask
 from sor_ppa.data.derived.ranks import prior_score
 from sor_ppa.data.image_io import read_image
-from sor_ppa.data.pairs import pair_by_stem
+from sor_ppa.data.pairs import Folder, pair_by_stem
 from sor_ppa.data.scenes.compose import SceneSettings, compose_scene, plain_scene
 from sor_ppa.data.scenes.cutouts import cut_out, match_light, paste, remove_region, touched_sides
 from sor_ppa.data.scenes.regions import (
@@ -133,7 +133,7 @@ def test_empty_folders_are_refused(
 
 def test_missing_folders_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        pair_by_stem(tmp_path / "a", tmp_path / "b")
+        pair_by_stem({kind: Folder(str(tmp_path / kind)) for kind in ("image", "mask")})
     assert len(caught.value.problems) == 2
 
 
@@ -143,8 +143,8 @@ def test_unpaired_and_double_stems_are_listed(tmp_path: Path) -> None:
     (masks / "widow.png").write_bytes(b"")
     (images / "p00.png").write_bytes(b"")
     (images / "readme.txt").write_bytes(b"")
-    found, problems = pair_by_stem(images, masks)
-    assert [image.name for image, _ in found] == ["p00.jpg", "p01.jpg"]
+    found, problems = pair_by_stem({"image": Folder(str(images)), "mask": Folder(str(masks))})
+    assert [Path(str(pair.paths["image"])).name for pair in found] == ["p00.jpg", "p01.jpg"]
     assert len(problems) == 3
     for name in ("lonely.jpg", "widow.png", "p00.png"):
         assert any(name in problem for problem in problems)

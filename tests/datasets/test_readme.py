@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ import yaml
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from sor_ppa.config import get_cfg
-from sor_ppa.data import image_io
-from sor_ppa.data.ranking import load_ranked_coco, register_extra
+from sor_ppa.data import image_io, resolve_name
+from sor_ppa.data.benchmarks import BENCHMARKS
+from sor_ppa.data.extra import register_extra
+from sor_ppa.data.ranking import load_ranked_coco
 from tests.data.scripts import script
 from tests.data.sets import (
     coco_object,
@@ -25,6 +29,7 @@ from tests.data.sets import (
     write_assr,
     write_irsr,
 )
+from tools import write_datasets_readme
 
 
 def blocks(repository: Path, language: str) -> list[str]:
@@ -72,7 +77,11 @@ def test_every_command_runs(workplace: Path, repository: Path) -> None:
     found = commands(repository)
     assert len(found) >= 9
     for python, program, *arguments in found:
-        assert python == "python" and program.startswith("datasets/")
+        assert python == "python"
+        if program == "tools/check_datasets.py":  # tested with the tool
+            assert resolve_name(*arguments) in DatasetCatalog.list()
+            continue
+        assert program.startswith("datasets/")
         # Loading a large set is timed elsewhere.
         arguments = ["20" if value == "8000" else value for value in arguments]
         assert script(repository, Path(program).stem).main(arguments) == 0, arguments
@@ -89,40 +98,64 @@ def test_every_program_is_mentioned(repository: Path) -> None:
         assert path.name in text, path.name
 
 
-def test_example_file_and_its_use(
-    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture()
+def beach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the examples speak of; the names that they register go at the end."""
     monkeypatch.chdir(tmp_path)
-    (example,) = blocks(repository, "json")
     picture(tmp_path / "beach" / "images" / "beach.jpg", 480, 640)
-    (tmp_path / "beach" / "train.json").write_text(example)
+    picture(tmp_path / "beach" / "masks" / "beach.png", 480, 640)
+    yield
+    for name in ("beach_train", "beach_masks"):
+        DatasetCatalog.pop(name, None)
+        MetadataCatalog.pop(name, None)
+
+
+def register(settings: str, code: str) -> list[dict[str, Any]]:
+    """Runs an example from Python, then the one for a config; the set's dicts."""
+    exec(compile(code, "README.md", "exec"), {})
+    Path("config.yaml").write_text(settings)
+    cfg = get_cfg()
+    cfg.merge_from_file("config.yaml")
+    register_extra(cfg)
+    return DatasetCatalog.get(cfg.DATASETS.TRAIN[0])
+
+
+@pytest.mark.usefixtures("beach")
+def test_ranked_example_and_its_use(repository: Path) -> None:
+    (example,) = blocks(repository, "json")
+    Path("beach/train.json").write_text(example)
     (item,) = load_ranked_coco("beach/train.json", "beach/images", strict=True)
     assert [entry["gt_rank"] for entry in item["annotations"]] == [1, 2, 0]
     assert item["annotations"][0]["segmentation"] == [polygon(80, 60, 280, 360)]
-    (code,) = blocks(repository, "python")
-    (settings,) = blocks(repository, "yaml")
-    try:
-        exec(compile(code, "README.md", "exec"), {})
-        (tmp_path / "config.yaml").write_text(settings)
-        cfg = get_cfg()
-        cfg.merge_from_file("config.yaml")
-        register_extra(cfg)
-        assert len(DatasetCatalog.get(cfg.DATASETS.TRAIN[0])) == 1
-    finally:
-        DatasetCatalog.pop("beach_train", None)
-        MetadataCatalog.pop("beach_train", None)
+    assert len(register(blocks(repository, "yaml")[1], blocks(repository, "python")[1])) == 1
 
 
-def test_table_agrees_with_the_registry(repository: Path) -> None:
-    from sor_ppa.data.registry import BENCHMARKS
+@pytest.mark.usefixtures("beach")
+def test_example_of_a_folder_with_masks(repository: Path) -> None:
+    (item,) = register(blocks(repository, "yaml")[0], blocks(repository, "python")[0])
+    assert item["sem_seg_file_name"] == "beach/masks/beach.png"
 
+
+def test_generated_parts_are_up_to_date(repository: Path) -> None:
+    text = (repository / "datasets" / "README.md").read_text(encoding="utf-8")
+    remedy = "run tools/write_datasets_readme.py"
+    assert write_datasets_readme.filled_readme(text) == text, remedy
+
+
+def test_every_set_is_in_the_readme(repository: Path) -> None:
     text = (repository / "datasets" / "README.md").read_text(encoding="utf-8")
     for row in BENCHMARKS:
-        names = ", ".join(f"`{row.name}_{split}`" for split in row.splits)
-        counts = " / ".join(f"{split.count:,}" for split in row.splits.values())
-        assert f"| {names} |" in text and f"| {counts} |" in text and row.homepage in text
+        assert row.homepage in text and row.licence in text
+        for name, split in row.registered().items():
+            assert f"`{name}`" in text
+            assert split.count is None or f"{split.count:,}" in text
+            # All its archive folders are shown.
+            for layout in split.layouts:
+                for folder in layout.folders.values():
+                    assert folder.path.split("/")[-1] in text
+    assert "We host no data" in text
 
 
 def test_settings_of_the_example_are_safe_yaml(repository: Path) -> None:
-    (settings,) = blocks(repository, "yaml")
-    assert yaml.safe_load(settings)["DATASETS"]["EXTRA"][0][0] == "beach_train"
+    names = [yaml.safe_load(text)["DATASETS"]["EXTRA"][0][0] for text in blocks(repository, "yaml")]
+    assert names == ["beach_masks", "beach_train"]

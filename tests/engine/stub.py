@@ -93,7 +93,7 @@ def options(data: RankedCoco, name: str = "stub_set") -> list[str]:
 
 def make_cfg(data: RankedCoco, output_dir: Any, *changes: str) -> CfgNode:
     """The config of :func:`options`, changed by further KEY VALUE pairs."""
-    from sor_ppa.data.ranked_coco import register_extra
+    from sor_ppa.data.extra import register_extra
 
     cfg = get_cfg()
     cfg.merge_from_list([*options(data), "OUTPUT_DIR", str(output_dir), *changes])

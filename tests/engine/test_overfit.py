@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sor_ppa import model_zoo
-from sor_ppa.data.ranked_coco import register_extra
+from sor_ppa.data.extra import register_extra
 from sor_ppa.engine import Trainer
 from tests.composed import make_composed
 

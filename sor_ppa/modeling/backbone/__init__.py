@@ -14,6 +14,8 @@ from sor_ppa.modeling.backbone.fpn import (
     build_vovnet_fpn_backbone,
 )
 from sor_ppa.modeling.backbone.mobilenet import MobileNetV2, build_mnv2_backbone
+from sor_ppa.modeling.backbone.res2net import Res2Net50, build_res2net50_backbone
+from sor_ppa.modeling.backbone.swin import SwinTransformer, build_swin_b_backbone
 from sor_ppa.modeling.backbone.vovnet import BODIES, VoVNet, build_vovnet_backbone
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "LastLevelP6",
     "LastLevelP6P7",
     "MobileNetV2",
+    "Res2Net50",
+    "SwinTransformer",
     "VoVNet",
     "build_fcos_mobilenetv2_fpn_backbone",
     "build_fcos_resnet_fpn_backbone",
@@ -28,6 +32,8 @@ __all__ = [
     "build_fpn",
     "build_mnv2_backbone",
     "build_mobilenetv2_fpn_backbone",
+    "build_res2net50_backbone",
+    "build_swin_b_backbone",
     "build_top_block",
     "build_vovnet_backbone",
     "build_vovnet_fpn_backbone",
