@@ -63,7 +63,7 @@ def expand_inputs(specs: Sequence[str], *, exclude: Sequence[str] = ()) -> list[
     """
     found: dict[str, Source] = {}
     unmatched = []
-    skipped = tuple(os.path.abspath(path) for path in exclude)
+    skipped = frozenset(os.path.abspath(path) for path in exclude)
     for spec in specs:
         sources = list(_expand(os.path.expanduser(spec), skipped))
         if not sources:
@@ -98,7 +98,7 @@ def sample_pictures() -> list[str]:
     return paths
 
 
-def _expand(spec: str, skipped: tuple[str, ...]) -> Iterator[Source]:
+def _expand(spec: str, skipped: frozenset[str]) -> Iterator[Source]:
     webcam = _WEBCAM.match(spec)
     if os.path.isdir(spec):
         yield from _in_folder(spec, skipped)
@@ -116,7 +116,7 @@ def _expand(spec: str, skipped: tuple[str, ...]) -> Iterator[Source]:
                 yield from _in_folder(path, skipped)
 
 
-def _in_folder(folder: str, skipped: tuple[str, ...]) -> Iterator[Source]:
+def _in_folder(folder: str, skipped: frozenset[str]) -> Iterator[Source]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not _is_below(os.path.join(parent, f), skipped))
         for name in sorted(names):
@@ -125,9 +125,14 @@ def _in_folder(folder: str, skipped: tuple[str, ...]) -> Iterator[Source]:
                 yield from _if_known(os.path.join(parent, name))
 
 
-def _is_below(path: str, skipped: tuple[str, ...]) -> bool:
+def _is_below(path: str, skipped: frozenset[str]) -> bool:
     path = os.path.abspath(path)
-    return any(path == other or path.startswith(other + os.sep) for other in skipped)
+    while path not in skipped:
+        parent = os.path.dirname(path)
+        if parent == path:
+            return False
+        path = parent
+    return True
 
 
 def _if_known(path: str) -> Iterator[Source]:

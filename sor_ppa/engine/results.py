@@ -14,7 +14,7 @@ from detectron2.structures import Instances
 
 from sor_ppa.data.image_io import read_grey, read_image, write_image
 from sor_ppa.engine.inputs import Source
-from sor_ppa.errors import ConfigError, SaliencyError
+from sor_ppa.engine.output_folder import refuse_other_settings, refuse_overwriting
 from sor_ppa.evaluation.results_io import instances_to_records, read_results, write_results
 from sor_ppa.visualization.contact_sheet import Tile, contact_sheet
 from sor_ppa.visualization.overlay import draw_ranked_instances, ranked_objects
@@ -215,22 +215,14 @@ class ResultsFolder:
 
     def _take_over(self) -> None:
         old = read_results(self.json_path)
-        for key, value in self.info.items():
-            if old.info.get(key) != value:
-                raise ConfigError(
-                    f"{self.json_path} was made with {key} = {old.info.get(key)!r}, now it is "
-                    f"{value!r}: take another output folder, or leave --resume out to start anew"
-                )
+        refuse_other_settings(self.json_path, old.info, self.info)
         self._images, self._records = list((old.images or {}).values()), old.records
 
     def _refuse_overwriting(self, sources: list[Source]) -> None:
-        inputs = {os.path.realpath(source.path) for source in sources}
         outputs = [self.json_path, self.folder / "overview.png"]
         for source in sources:
             outputs += self._files(source)
-        for path in outputs:
-            if os.path.realpath(path) in inputs:
-                raise SaliencyError(f"{path} is an input: choose another output folder")
+        refuse_overwriting(outputs, sources)
 
 
 def ranking_of(instances: Instances) -> Ranking:

@@ -1,44 +1,85 @@
-"""Ranks pictures, videos and webcams and hands the results to a folder, one source at a time.
+"""Pictures, videos and webcams through a network and into files, whatever the task.
 
-Three things overlap: a thread reads and resizes the next pictures, the network works, another
-thread draws and writes what is ready. At most a handful of pictures are in memory at a time.
+Three things overlap: a thread reads and resizes the next pictures, the network works, other
+threads draw and write what is ready. At most a handful of pictures are in memory at a time.
+
+What a task makes of the network's outputs is its :class:`Renderer`.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import itertools
-import json
 import os
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import numpy as np
-from detectron2.structures import Instances
-from tabulate import tabulate
 
 from sor_ppa.data.image_io import read_image
 from sor_ppa.engine.inputs import Source
+from sor_ppa.engine.overlap import overlap
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.engine.prefetch import prefetch
-from sor_ppa.engine.results import OutputOptions, Ranking, ResultsFolder, ranking_of
-from sor_ppa.engine.video import VideoReader, VideoWriter, Window
+from sor_ppa.engine.video import VideoInfo, VideoReader, Window
 from sor_ppa.errors import SaliencyError
-from sor_ppa.evaluation.results_io import instances_to_records
-from sor_ppa.visualization.overlay import draw_ranked_instances
 
-_WRITES_WAITING = 2
+
+class Film(Protocol):
+    """The outputs of one video, a context: entering opens the files, leaving closes them."""
+
+    def __enter__(self) -> Film:
+        """Opens the files."""
+
+    def __exit__(self, *error: object) -> None:
+        """Closes them; an exception on the way marks them as unfinished."""
+
+    def render(self, index: int, frame: np.ndarray, taken: Any) -> Any:
+        """What will be written for a frame; runs in ``Renderer.workers`` threads."""
+
+    def write(self, rendered: Any) -> Any:
+        """Writes it, in the order of the frames; what is returned describes the frame."""
+
+
+class Renderer(Protocol):
+    """What a task makes of a network's outputs: files of pictures and videos, and a live view.
+
+    Attributes:
+        workers: how many threads may call ``add`` and a film's ``render`` at a time.
+    """
+
+    workers: int
+
+    def has(self, source: Source) -> bool:
+        """Whether all files wanted of this source are there already (of a resumed run)."""
+
+    def take(self, outputs: dict[str, Any], size_hw: tuple[int, int]) -> Any:
+        """What the files are made of, off the device and checked.
+
+        Raises:
+            SaliencyError: these outputs cannot be used; the picture counts as failed.
+        """
+
+    def add(self, source: Source, image: np.ndarray, taken: Any) -> Any:
+        """Writes the files of one picture; what is returned describes the result."""
+
+    def film(self, source: Source, info: VideoInfo, size_hw: tuple[int, int]) -> Film:
+        """The files of one video whose frames have that (height, width)."""
+
+    def paths(self, source: Source) -> list[str]:
+        """Every file that a source could become; none of them may be an input."""
+
+    def view(self, image: np.ndarray, taken: Any) -> np.ndarray:
+        """What a window shows: uint8 (H, W, 3), blue first."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one source: a ranking, or the reason why there is none."""
+    """What became of one source: a result, or the reason why there is none."""
 
     source: Source
-    ranking: Ranking | None = None
+    result: Any = None
     error: SaliencyError | None = None
 
 
@@ -47,174 +88,127 @@ class _Job:
     source: Source
     image: np.ndarray | None = None
     inputs: dict[str, Any] | None = None
+    taken: Any = None
     error: SaliencyError | None = None
 
 
-def rank_pictures(
-    predictor: Predictor, sources: Iterable[Source], results: ResultsFolder, *, strict: bool = False
+def show_pictures(
+    predictor: Predictor, sources: Iterable[Source], renderer: Renderer, *, strict: bool = False
 ) -> Generator[Outcome, None, None]:
-    """Ranks pictures and writes their results; yields one outcome a picture, in order.
+    """Runs pictures through a network and writes their results; yields outcomes in order.
 
     A picture that cannot be read is yielded with its error and the others go on.
 
     Args:
         predictor: the model.
         sources: pictures.
-        results: where the results go; the caller saves its JSON at the end.
+        renderer: writes the results.
         strict: raise at the first picture that fails.
 
     Raises:
         SaliencyError: with ``strict``, a picture failed; always, a result cannot be written.
     """
-    waiting: collections.deque[Outcome | Future[Outcome]] = collections.deque()
     jobs = prefetch(_read(source, predictor) for source in sources)
-    with contextlib.closing(jobs), ThreadPoolExecutor(1) as writer:
-        for job in jobs:
-            waiting.append(_rank(job, predictor, results, writer))
-            if strict and isinstance(waiting[-1], Outcome):
-                raise waiting[-1].error or SaliencyError("unknown failure")
-            while len(waiting) > _WRITES_WAITING:
-                yield _finished(waiting.popleft())
-        while waiting:
-            yield _finished(waiting.popleft())
+    with contextlib.closing(jobs):
+        predicted = (_predicted(job, predictor, renderer, strict=strict) for job in jobs)
+        done = overlap(
+            predicted, lambda job: _write(job, renderer), lambda x: x, workers=renderer.workers
+        )
+        with contextlib.closing(done):
+            yield from done
 
 
 def _read(source: Source, predictor: Predictor) -> _Job:
     try:
         image = read_image(source.path, max_pixels=predictor.cfg.INPUT.MAX_PIXELS)
-        return _Job(source, image, predictor.prepare(image))
+        return _Job(source, image, inputs=predictor.prepare(image))
     except SaliencyError as error:
         return _Job(source, error=error)
 
 
-def _rank(
-    job: _Job, predictor: Predictor, results: ResultsFolder, writer: ThreadPoolExecutor
-) -> Outcome | Future[Outcome]:
-    if job.inputs is None or job.image is None:
+def _predicted(job: _Job, predictor: Predictor, renderer: Renderer, *, strict: bool) -> _Job:
+    if job.image is not None and job.inputs is not None:
+        try:
+            outputs = predictor.predict([job.inputs])[0]
+            taken = renderer.take(outputs, job.image.shape[:2])
+            return _Job(job.source, job.image, taken=taken)
+        except SaliencyError as error:
+            job = _Job(job.source, error=_named(job.source, error))
+    if strict:
+        raise job.error or SaliencyError(f"{job.source.path}: unknown failure")
+    return job
+
+
+def _named(source: Source, error: SaliencyError) -> SaliencyError:
+    """What a network said does not name the file yet."""
+    return SaliencyError(f"{source.path}: {error}")
+
+
+def _write(job: _Job, renderer: Renderer) -> Outcome:
+    if job.image is None:
         return Outcome(job.source, error=job.error)
-    try:
-        instances = predictor.predict([job.inputs])[0]["instances"]
-    except SaliencyError as error:
-        return Outcome(job.source, error=error)
-    return writer.submit(_write, results, job.source, job.image, instances)
-
-
-def _write(
-    results: ResultsFolder, source: Source, image: np.ndarray, instances: Instances
-) -> Outcome:
-    return Outcome(source, ranking=results.add(source, image, instances))
-
-
-def _finished(outcome: Outcome | Future[Outcome]) -> Outcome:
-    return outcome if isinstance(outcome, Outcome) else outcome.result()
-
-
-def outcome_table(outcomes: Sequence[Outcome], *, longest: int = 40) -> str:
-    """A table for the terminal: how many objects, and rank with score of those that have one."""
-    done = [(outcome.source.label, outcome.ranking) for outcome in outcomes if outcome.ranking]
-    rows = []
-    for label, ranking in done[:longest]:
-        ranks = "   ".join(f"{rank}: {score:.2f}" for rank, score in ranking.ranked)
-        rows.append([label, ranking.objects, ranks or "none"])
-    if not rows:
-        return ""
-    table = tabulate(rows, headers=["picture", "objects", "rank: score"], tablefmt="simple")
-    return table + (f"\n... and {len(done) - longest} more" if len(done) > longest else "")
+    return Outcome(job.source, renderer.add(job.source, job.image, job.taken))
 
 
 class VideoRun:
-    """Ranks a video frame by frame: an overlay video and one line of JSON a frame.
+    """Runs a video through a network frame by frame.
 
-    Iterating does the work and yields each frame's :class:`Ranking`. Whatever ends it -- the last
-    frame, an error, Ctrl-C -- the files written so far are closed and whole. Close the iterator
-    (``contextlib.closing``) when leaving early.
-
-    Files: ``videos/<name>.mp4`` (or ``.avi``) and ``videos/<name>.jsonl``, whose first line
-    describes the video and each other one a frame:
-    ``{"frame": 0, "seconds": 0.0, "results": [...]}`` with the records of the results JSON.
+    Iterating does the work and yields what the film's ``write`` returns for each frame. Whatever
+    ends it -- the last frame, an error, Ctrl-C -- the files written so far are closed and whole.
+    Close the iterator (``contextlib.closing``) when leaving early.
 
     Args:
         predictor: the model.
         source: the video.
-        results: the folder of the run.
+        renderer: writes the results.
+        batch_size: frames in one pass of the network.
 
     Raises:
         ImageError: it is no video that can be read.
+        SaliencyError: a result would overwrite the video.
     """
 
-    def __init__(self, predictor: Predictor, source: Source, results: ResultsFolder) -> None:
+    def __init__(
+        self, predictor: Predictor, source: Source, renderer: Renderer, *, batch_size: int = 1
+    ) -> None:
         self.predictor = predictor
         self.source = source
+        self.renderer = renderer
+        self.batch_size = batch_size
         self.reader = VideoReader(source.path)
         self.info = self.reader.info
-        self.stem = str(results.path("videos", source, ""))
-        self.num_ranks = results.num_ranks
-        self.options: OutputOptions = results.options
-        self.video_path = ""
-        self._check_overwrite()
+        for path in renderer.paths(source):
+            if os.path.realpath(path) == os.path.realpath(source.path):
+                raise SaliencyError(f"{source.path} is an input: choose another output folder")
 
-    def __iter__(self) -> Generator[Ranking, None, None]:
+    def __iter__(self) -> Generator[Any, None, None]:
         with contextlib.ExitStack() as stack:
             stack.callback(self.reader.close)
-            frames = stack.enter_context(contextlib.closing(self.predictor.stream(self.reader)))
+            stream = self.predictor.stream(self.reader, batch_size=self.batch_size)
+            frames = stack.enter_context(contextlib.closing(stream))
             # Before any file is made: a video without a single frame raises here. And the frame
             # knows its size better than the header, which phones give before turning.
             first = next(frames)
-            lines, writer = self._open_outputs(stack, first[0].shape[:2])
-            pool = stack.enter_context(ThreadPoolExecutor(1))
-            waiting: collections.deque[Future[Ranking]] = collections.deque()
-            for index, (frame, outputs) in enumerate(itertools.chain([first], frames)):
-                task = (index, frame, outputs["instances"], lines, writer)
-                waiting.append(pool.submit(self._write_frame, *task))
-                while len(waiting) > _WRITES_WAITING:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            film = self.renderer.film(self.source, self.info, first[0].shape[:2])
+            stack.enter_context(film)
+            taken = (self._take(*pair) for pair in itertools.chain([first], frames))
+            done = overlap(
+                enumerate(taken),
+                lambda item: film.render(item[0], *item[1]),
+                film.write,
+                workers=self.renderer.workers,
+            )
+            yield from stack.enter_context(contextlib.closing(done))
 
-    def _open_outputs(
-        self, stack: contextlib.ExitStack, size_hw: tuple[int, int]
-    ) -> tuple[TextIO, VideoWriter | None]:
-        os.makedirs(os.path.dirname(self.stem), exist_ok=True)
-        lines = open(f"{self.stem}.jsonl", "w", encoding="utf-8")  # noqa: SIM115  (the stack's)
-        stack.enter_context(lines)
-        header = {"file_name": self.source.label, "fps": self.info.fps, "size": list(size_hw)}
-        lines.write(json.dumps({"video": header}) + "\n")
-        if not self.options.overlays:
-            return lines, None
-        writer = VideoWriter(self.stem, size_hw=size_hw, fps=self.info.fps)
-        self.video_path = writer.path
-        return lines, stack.enter_context(writer)
-
-    def _write_frame(
-        self,
-        index: int,
-        frame: np.ndarray,
-        instances: Instances,
-        lines: TextIO,
-        writer: VideoWriter | None,
-    ) -> Ranking:
-        instances = instances.to("cpu")
-        records = instances_to_records(instances, index)
-        line = {"frame": index, "seconds": round(index / self.info.fps, 3), "results": records}
-        lines.write(json.dumps(line) + "\n")
-        if writer is not None:
-            writer.write(self._drawn(frame, instances))
-        return ranking_of(instances)
-
-    def _drawn(self, frame: np.ndarray, instances: Instances) -> np.ndarray:
-        unranked = self.options.show_unranked
-        return draw_ranked_instances(
-            frame, instances, show_unranked=unranked, num_ranks=self.num_ranks
-        )
-
-    def _check_overwrite(self) -> None:
-        for end in (".mp4", ".avi", ".jsonl"):
-            if os.path.realpath(self.stem + end) == os.path.realpath(self.source.path):
-                raise SaliencyError(f"{self.source.path} is an input: choose another output folder")
+    def _take(self, frame: np.ndarray, outputs: dict[str, Any]) -> tuple[np.ndarray, Any]:
+        try:
+            return frame, self.renderer.take(outputs, frame.shape[:2])
+        except SaliencyError as error:
+            raise _named(self.source, error) from error
 
 
-def rank_webcam(predictor: Predictor, source: Source, *, show_unranked: bool = False) -> int:
-    """Shows a webcam's ranked objects in a window until the user closes it or presses q.
+def show_webcam(predictor: Predictor, source: Source, renderer: Renderer) -> int:
+    """Shows a webcam's results in a window until the user closes it or presses q.
 
     Returns:
         How many frames were shown.
@@ -229,11 +223,9 @@ def rank_webcam(predictor: Predictor, source: Source, *, show_unranked: bool = F
         stream = predictor.stream(reader, ahead=1)
         with contextlib.closing(reader), contextlib.closing(stream) as frames:
             for frame, outputs in frames:
-                drawn = draw_ranked_instances(
-                    frame, outputs["instances"], show_unranked=show_unranked
-                )
                 shown += 1
-                if not window.show(drawn):
+                taken = renderer.take(outputs, frame.shape[:2])
+                if not window.show(renderer.view(frame, taken)):
                     break
     finally:
         window.close()

@@ -88,10 +88,11 @@ class VideoReader:
 
 
 class VideoWriter:
-    """Writes frames as MP4, or as Motion-JPEG AVI where this OpenCV has no MP4 encoder.
+    """Writes frames through OpenCV: MP4, or Motion-JPEG AVI where it has no MP4 encoder.
 
-    The file gets its name when it is closed, so a torn one is never taken for a whole one; it
-    is closed and kept when the run is interrupted. Sound is not kept: OpenCV has none.
+    The file gets its name when it is complete, so a torn one is never taken for a whole one; a
+    run that is interrupted leaves what it has as ``<stem>_unfinished``. Sound is not kept: OpenCV
+    has none (see :mod:`sor_ppa.engine.video_writers` for ffmpeg).
 
     Args:
         stem: path without suffix; :attr:`path` tells the whole name.
@@ -104,7 +105,7 @@ class VideoWriter:
 
     def __init__(self, stem: str, *, size_hw: tuple[int, int], fps: float) -> None:
         self.size_hw = size_hw
-        self._writer, self._part, self.path = _open_writer(stem, size_hw, fps)
+        self._writer, self.unfinished, self.path = _open_writer(stem, size_hw, fps)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -115,17 +116,19 @@ class VideoWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self.close(complete=kind is None)
 
-    def write(self, bgr: np.ndarray) -> None:
-        """Appends one frame, uint8 (H, W, 3), blue first."""
-        height, width = self.size_hw
-        if bgr.shape[:2] != self.size_hw:
-            bgr = cv2.resize(bgr, (width, height), interpolation=cv2.INTER_AREA)
-        self._writer.write(bgr)
+    def encode(self, index: int, frame: np.ndarray) -> np.ndarray:
+        """The frame, uint8 (H, W, 3) blue first or grey (H, W), at the video's size."""
+        colour = cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) if frame.ndim == 2 else frame
+        return fitted(colour, self.size_hw)
 
-    def close(self) -> None:
-        """Finishes the file and gives it its name; calling it again does nothing.
+    def write(self, encoded: np.ndarray) -> None:
+        """Appends one frame as :meth:`encode` gives it."""
+        self._writer.write(encoded)
+
+    def close(self, *, complete: bool = True) -> None:
+        """Finishes the file and, when it is complete, gives it its name; once.
 
         Raises:
             ImageError: the encoder left nothing, as on a full disk.
@@ -133,9 +136,17 @@ class VideoWriter:
         if not self._writer.isOpened():
             return
         self._writer.release()
-        if not os.path.isfile(self._part) or os.path.getsize(self._part) == 0:
+        if not os.path.isfile(self.unfinished) or os.path.getsize(self.unfinished) == 0:
             raise ImageError(f"{self.path}: the video could not be written; is the disk full?")
-        os.replace(self._part, self.path)
+        if complete:
+            os.replace(self.unfinished, self.path)
+
+
+def fitted(frame: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """The frame resized to (height, width), if it has another size."""
+    if frame.shape[:2] == size_hw:
+        return frame
+    return cv2.resize(frame, size_hw[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _open_writer(
@@ -144,7 +155,7 @@ def _open_writer(
     height, width = size_hw
     os.makedirs(os.path.dirname(os.path.abspath(stem)), exist_ok=True)
     for suffix, code in _CODECS:
-        part = f"{stem}.part{suffix}"
+        part = f"{stem}_unfinished{suffix}"
         writer = cv2.VideoWriter(part, cv2.VideoWriter.fourcc(*code), fps, (width, height))
         if writer.isOpened():
             return writer, part, stem + suffix

@@ -1,4 +1,4 @@
-"""Several results side by side in one picture, with the colours of the ranks explained below."""
+"""Several results side by side in one picture; the colours of ranks are explained below."""
 
 from __future__ import annotations
 
@@ -37,7 +37,12 @@ def thumbnail(image: np.ndarray, height: int) -> np.ndarray:
 
 
 def contact_sheet(
-    tiles: Sequence[Tile], *, tile_height: int = 260, width: int = 1900, num_ranks: int = 5
+    tiles: Sequence[Tile],
+    *,
+    tile_height: int = 260,
+    width: int = 1900,
+    num_ranks: int = 5,
+    legend: bool = True,
 ) -> np.ndarray:
     """Lays the tiles out in rows, left to right, and adds a legend of the ranks.
 
@@ -46,6 +51,7 @@ def contact_sheet(
         tile_height: height of each picture in pixels.
         width: widest row in pixels; a row holds at least one tile.
         num_ranks: ranks in the legend.
+        legend: explain the ranks' colours below.
 
     Returns:
         uint8 (H, W, 3), blue first, on white.
@@ -58,19 +64,40 @@ def contact_sheet(
     columns = [_column(tile, tile_height) for tile in tiles]
     rows = _rows([column.shape[1] for column in columns], width - _MARGIN)
     sheet_width = max(_row_width([columns[i].shape[1] for i in row]) for row in rows)
-    sheet_width = max(sheet_width, _MARGIN * 2 + _legend_width(num_ranks))
+    if legend:
+        sheet_width = max(sheet_width, _MARGIN * 2 + _legend_width(num_ranks))
     tops = _tops(rows, columns)
-    sheet = np.full((tops[-1] + _LEGEND, sheet_width, 3), 255, np.uint8)
+    below = _LEGEND if legend else 0
+    sheet = np.full((tops[-1] + below, sheet_width, 3), 255, np.uint8)
     places = []
     for row, top in zip(rows, tops, strict=False):
         left = _MARGIN
         for index in row:
             column = columns[index]
-            below = top + _TITLE
-            sheet[below : below + column.shape[0], left : left + column.shape[1]] = column
+            rows_of_it = np.s_[top + _TITLE : top + _TITLE + column.shape[0]]
+            sheet[rows_of_it, left : left + column.shape[1]] = column
             places.append((tiles[index].title, left, top + _TITLE // 2, column.shape[1]))
             left += column.shape[1] + _MARGIN
-    return _with_text(sheet, places, num_ranks)
+    return _with_text(sheet, places, num_ranks if legend else 0)
+
+
+def contact_sheets(rows: Sequence[Sequence[Tile]], *, tile_height: int = 260) -> np.ndarray:
+    """One row of tiles below the other, each as wide as it needs: uint8 (H, W, 3).
+
+    Raises:
+        ValueError: no rows.
+    """
+    if not rows:
+        raise ValueError("a contact sheet needs at least one row")
+    endless = 2**31
+    strips = [contact_sheet(r, tile_height=tile_height, width=endless, legend=False) for r in rows]
+    width = max(strip.shape[1] for strip in strips)
+    sheet = np.full((sum(len(strip) for strip in strips), width, 3), 255, np.uint8)
+    top = 0
+    for strip in strips:
+        sheet[top : top + len(strip), : strip.shape[1]] = strip
+        top += len(strip)
+    return sheet
 
 
 def _column(tile: Tile, height: int) -> np.ndarray:
@@ -118,15 +145,19 @@ def _legend_width(num_ranks: int) -> int:
 def _with_text(
     sheet: np.ndarray, places: Sequence[tuple[str, int, int, int]], num_ranks: int
 ) -> np.ndarray:
-    canvas = RankVisualizer(sheet[:, :, ::-1], num_ranks=num_ranks)
+    canvas = RankVisualizer(sheet[:, :, ::-1], num_ranks=max(num_ranks, 1))
     for title, left, middle, width in places:
         shown = title if len(title) * 8 <= width else "..." + title[-max(1, width // 8 - 3) :]
         canvas.write(shown, left, middle, height=9, colour=_INK, align="left")
-    middle = sheet.shape[0] - _LEGEND // 2 - 4
+    if num_ranks:
+        _write_legend(canvas, sheet.shape[0] - _LEGEND // 2 - 4, num_ranks)
+    return np.ascontiguousarray(canvas.render()[:, :, ::-1])
+
+
+def _write_legend(canvas: RankVisualizer, middle: int, num_ranks: int) -> None:
     canvas.write("most salient", _MARGIN, middle, height=10, colour=_INK, align="left")
     x = _MARGIN + 120
     for rank in range(1, num_ranks + 1):
         canvas.draw_badge(x, middle, rank, radius=12)
         x += 34
     canvas.write("less salient", x - 8, middle, height=10, colour=_INK, align="left")
-    return np.ascontiguousarray(canvas.render()[:, :, ::-1])

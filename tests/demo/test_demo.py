@@ -15,7 +15,7 @@ from demo import demo
 from sor_ppa.data.image_io import write_image
 from sor_ppa.engine.video import VideoReader
 from sor_ppa.evaluation.results_io import read_results
-from tests.demo import fake_ranker
+from tests.demo import fake_ranker, fake_saliency
 from tests.engine.test_video import write_clip
 
 ROOT = Path(__file__).parents[2]
@@ -193,7 +193,7 @@ def test_ctrl_c_leaves_whole_files(tmp_path: Path, config: str) -> None:
     assert "stopped" in errors and "Traceback" not in errors
     frames = [json.loads(line) for line in lines.read_text().splitlines()][1:]
     (video,) = (path for path in (out / "videos").iterdir() if path.suffix != ".jsonl")
-    assert ".part" not in video.name
+    assert video.stem == "clip_unfinished"
     assert 0 < len(frames) < 3000
     assert len(list(VideoReader(str(video)))) == len(frames)
 
@@ -221,4 +221,22 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture) -> None:
         demo.main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert "--samples" in text and "Exit status" in text and "demo/demo.py --samples" in text
+    assert "--samples" in text and "Exit status" in text and "demo.py --task rank --samples" in text
+    assert "demo.py --task saliency" in text
+
+
+def test_saliency_task(tmp_path: Path, pictures: Path) -> None:
+    config = str(fake_saliency.fake_config_file(tmp_path))
+    out = tmp_path / "out"
+    arguments = ["--task", "saliency", "--config-file", config, "--type", "map", "green"]
+    assert demo.main([*arguments, "--input", str(pictures / "a"), "--dest", str(out)]) == 0
+    assert written(out) == ["saliency.json", "x_green.png", "x_map.png"]
+
+
+@pytest.mark.parametrize("arguments", [["--task", "fly"], ["--task"], ["--type", "map"]])
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    """The last one is an option of saliency, and ranking is what runs without ``--task``."""
+    with pytest.raises(SystemExit) as ended:
+        demo.main(arguments)
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err

@@ -11,8 +11,9 @@ from sor_ppa.data.image_io import write_image
 from sor_ppa.engine import show
 from sor_ppa.engine.inputs import Source, expand_inputs
 from sor_ppa.engine.predictor import Predictor
-from sor_ppa.engine.results import OutputOptions, ResultsFolder
-from sor_ppa.engine.show import Outcome, VideoRun, outcome_table, rank_pictures, rank_webcam
+from sor_ppa.engine.rank_renderer import RankRenderer, outcome_table
+from sor_ppa.engine.results import OutputOptions, Ranking, ResultsFolder
+from sor_ppa.engine.show import Outcome, VideoRun, show_pictures, show_webcam
 from sor_ppa.engine.video import VideoReader
 from sor_ppa.errors import ImageError, SaliencyError
 from tests.demo.fake_ranker import fake_cfg
@@ -37,7 +38,7 @@ def pictures(tmp_path: Path) -> Path:
 def run(predictor: Predictor, folder: Path, out: Path, *, strict: bool = False) -> list[Outcome]:
     sources = expand_inputs([str(folder)])
     results = ResultsFolder(out, sources=sources)
-    return list(rank_pictures(predictor, sources, results, strict=strict))
+    return list(show_pictures(predictor, sources, RankRenderer(results), strict=strict))
 
 
 def test_outcomes_come_in_order_and_bad_pictures_are_passed_over(
@@ -46,7 +47,7 @@ def test_outcomes_come_in_order_and_bad_pictures_are_passed_over(
     outcomes = run(predictor, pictures, tmp_path / "out")
     assert [outcome.source.name for outcome in outcomes] == list("012345")
     assert [outcome.error is None for outcome in outcomes] == [1, 1, 0, 1, 0, 1]
-    assert all((outcome.ranking is None) == (outcome.error is not None) for outcome in outcomes)
+    assert all((outcome.result is None) == (outcome.error is not None) for outcome in outcomes)
     assert "2.png" in str(outcomes[2].error) and "4.png" in str(outcomes[4].error)
     assert len(list((tmp_path / "out/overlays").iterdir())) == 4
 
@@ -58,7 +59,7 @@ def test_strict_stops(predictor: Predictor, pictures: Path, tmp_path: Path) -> N
 
 
 def test_nothing_to_do(predictor: Predictor, tmp_path: Path) -> None:
-    assert list(rank_pictures(predictor, [], ResultsFolder(tmp_path))) == []
+    assert list(show_pictures(predictor, [], RankRenderer(ResultsFolder(tmp_path)))) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,7 +80,7 @@ def test_a_picture_that_the_network_refuses(
 
     monkeypatch.setattr(predictor, "predict", refuse)
     outcomes = run(predictor, pictures, tmp_path / "out")
-    assert [str(outcome.error) for outcome in outcomes].count("no memory") == 4
+    assert [str(outcome.error).endswith(".png: no memory") for outcome in outcomes].count(True) == 4
 
 
 def test_leaving_early_keeps_whole_files(
@@ -87,7 +88,7 @@ def test_leaving_early_keeps_whole_files(
 ) -> None:
     sources = expand_inputs([str(pictures / "0.png"), str(pictures / "1.png")])
     results = ResultsFolder(tmp_path / "out")
-    outcomes = rank_pictures(predictor, sources * 50, results)
+    outcomes = show_pictures(predictor, sources * 50, RankRenderer(results))
     with contextlib.closing(outcomes):
         next(outcomes)
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
@@ -97,10 +98,10 @@ def test_leaving_early_keeps_whole_files(
 def test_video(predictor: Predictor, tmp_path: Path) -> None:
     (source,) = expand_inputs([str(write_clip(tmp_path / "clip.avi", frames=7))])
     results = ResultsFolder(tmp_path / "out")
-    video = VideoRun(predictor, source, results)
+    video = VideoRun(predictor, source, RankRenderer(results))
     rankings = list(video)
     assert [ranking.objects for ranking in rankings] == [3] * 7
-    frames = list(VideoReader(video.video_path))
+    frames = list(VideoReader(str(tmp_path / "out/videos/clip.mp4")))
     assert [frame.shape for frame in frames] == [(48, 64, 3)] * 7
     original = list(VideoReader(source.path))
     assert np.abs(frames[3].astype(int) - original[3]).max() > 40  # something is drawn
@@ -114,17 +115,17 @@ def test_video(predictor: Predictor, tmp_path: Path) -> None:
 def test_video_without_overlay(predictor: Predictor, tmp_path: Path) -> None:
     (source,) = expand_inputs([str(write_clip(tmp_path / "clip.avi", frames=2))])
     results = ResultsFolder(tmp_path / "out", options=OutputOptions(overlays=False))
-    assert len(list(VideoRun(predictor, source, results))) == 2
+    assert len(list(VideoRun(predictor, source, RankRenderer(results)))) == 2
     assert [p.name for p in (tmp_path / "out/videos").iterdir()] == ["clip.jsonl"]
 
 
 def test_stopped_video_is_whole(predictor: Predictor, tmp_path: Path) -> None:
     (source,) = expand_inputs([str(write_clip(tmp_path / "clip.avi", frames=200))])
-    video = VideoRun(predictor, source, ResultsFolder(tmp_path / "out"))
+    video = VideoRun(predictor, source, RankRenderer(ResultsFolder(tmp_path / "out")))
     with contextlib.closing(iter(video)) as rankings:
         for _ in range(5):
             next(rankings)
-    frames = list(VideoReader(video.video_path))
+    frames = list(VideoReader(str(tmp_path / "out/videos/clip_unfinished.mp4")))
     lines = (tmp_path / "out/videos/clip.jsonl").read_text().splitlines()
     assert 5 <= len(frames) <= 10 and len(lines) == len(frames) + 1
     assert all(json.loads(line) for line in lines)
@@ -134,14 +135,14 @@ def test_video_that_cannot_be_read(predictor: Predictor, tmp_path: Path) -> None
     (tmp_path / "bad.mp4").write_text("<html>")
     (source,) = expand_inputs([str(tmp_path / "bad.mp4")])
     with pytest.raises(ImageError, match="bad.mp4"):
-        VideoRun(predictor, source, ResultsFolder(tmp_path / "out"))
+        VideoRun(predictor, source, RankRenderer(ResultsFolder(tmp_path / "out")))
 
 
 def test_video_without_frames_leaves_nothing(
     predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (source,) = expand_inputs([str(write_clip(tmp_path / "clip.avi", frames=1))])
-    video = VideoRun(predictor, source, ResultsFolder(tmp_path / "out"))
+    video = VideoRun(predictor, source, RankRenderer(ResultsFolder(tmp_path / "out")))
     assert video.reader._capture.read()[0]  # somebody took the only frame
     with pytest.raises(ImageError, match="clip.avi"):
         list(video)
@@ -153,7 +154,7 @@ def test_video_never_overwrites_its_input(predictor: Predictor, tmp_path: Path) 
     path = write_clip(tmp_path / "videos/clip.avi", frames=2)
     (source,) = expand_inputs([str(path)])
     with pytest.raises(SaliencyError, match="is an input"):
-        VideoRun(predictor, source, ResultsFolder(tmp_path))
+        VideoRun(predictor, source, RankRenderer(ResultsFolder(tmp_path)))
     assert len(list(VideoReader(str(path)))) == 2
 
 
@@ -187,13 +188,14 @@ def test_webcam(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(show, "VideoReader", camera)
     monkeypatch.setattr(show, "Window", window)
-    assert rank_webcam(predictor, Source("webcam", "1", label="webcam1")) == 3
+    renderer = RankRenderer(ResultsFolder(tmp_path))
+    assert show_webcam(predictor, Source("webcam", "1", label="webcam1"), renderer) == 3
     assert opened == [1] and windows[0].closed
 
 
 @pytest.mark.parametrize(("count", "lines"), [(0, 0), (1, 3), (40, 42), (41, 43), (100, 43)])
 def test_table(predictor: Predictor, count: int, lines: int) -> None:
-    ranking = show.Ranking(objects=4, ranked=((1, 0.91), (3, 0.5)))
+    ranking = Ranking(objects=4, ranked=((1, 0.91), (3, 0.5)))
     outcome = Outcome(Source("picture", "/a.jpg", "a", "a.jpg"), ranking)
     failed = Outcome(outcome.source, error=ImageError("x"))
     table = outcome_table([failed] + [outcome] * count)

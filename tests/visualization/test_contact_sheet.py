@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sor_ppa.visualization.contact_sheet import Tile, _rows, contact_sheet, thumbnail
+from sor_ppa.visualization.contact_sheet import (
+    Tile,
+    _rows,
+    contact_sheet,
+    contact_sheets,
+    thumbnail,
+)
 
 
 def plain(height: int, width: int, level: int = 80) -> np.ndarray:
@@ -59,3 +65,29 @@ def test_extreme_pictures() -> None:
 )
 def test_rows_are_even(widths: list[int], limit: int, rows: list[list[int]]) -> None:
     assert _rows(widths, limit) == rows
+
+
+def test_without_legend_only_pictures_and_titles() -> None:
+    tiles = [Tile("a", (plain(60, 60),))]
+    with_legend = contact_sheet(tiles, tile_height=60)
+    without = contact_sheet(tiles, tile_height=60, legend=False)
+    assert without.shape[0] < with_legend.shape[0] and without.shape[1] < with_legend.shape[1]
+    assert (without == 80).all(axis=2).sum() == 60 * 60
+
+
+@pytest.mark.parametrize("counts", [[1], [3, 1], [20, 20, 20]])
+def test_one_row_a_picture(counts: list[int]) -> None:
+    rows = [
+        [Tile(f"{r}.{k}", (plain(50, 70, 5 * r + 3),)) for k in range(n)]
+        for r, n in enumerate(counts)
+    ]
+    sheet = contact_sheets(rows, tile_height=50)
+    for r, n in enumerate(counts):
+        places = np.flatnonzero((sheet == 5 * r + 3).all(axis=2).any(axis=1))
+        assert places[-1] - places[0] + 1 == 50  # all of a row at one height
+        assert (sheet == 5 * r + 3).all(axis=2).sum() == n * 50 * 70
+
+
+def test_no_rows() -> None:
+    with pytest.raises(ValueError, match="at least one row"):
+        contact_sheets([])

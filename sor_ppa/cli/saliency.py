@@ -1,0 +1,109 @@
+"""``sor-ppa saliency``: cuts the salient objects out of pictures, videos or a webcam."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+from sor_ppa.cli.sources import Run, find_sources
+from sor_ppa.engine.inference_config import inference_config
+from sor_ppa.engine.inputs import Source
+from sor_ppa.engine.predictor import Predictor
+from sor_ppa.engine.saliency_folder import CutoutOptions, SaliencyFolder
+from sor_ppa.engine.saliency_renderer import SaliencyRenderer
+from sor_ppa.errors import ConfigError
+from sor_ppa.visualization.output_types import OutputType, parse_type
+
+logger = logging.getLogger(__name__)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Does everything the arguments name; the exit status.
+
+    Raises:
+        SaliencyError: nothing could be done, or (``--strict``) an input failed.
+    """
+    options = cutout_options(args)
+    sources = find_sources(args, SaliencyFolder.own_paths(args.output))
+    _check(args, options, sources)
+    opts = config_options(args, options)
+    cfg = inference_config(args.config_file, opts, device=args.device, max_pixels=args.max_pixels)
+    info = {"config": args.config_file, "weights": cfg.MODEL.WEIGHTS, "opts": opts}
+    folder = SaliencyFolder(
+        args.output, sources=sources, options=options, info=info, resume=args.resume
+    )
+    renderer = SaliencyRenderer(folder, sheet=bool(args.sheet))
+    predictor = Predictor(cfg, half=args.half, fused=args.fast, allow_pickle=args.allow_pickle)
+    work = Run(args, sources, predictor, renderer, folder.save)
+    started = time.perf_counter()
+    work.pictures()
+    if args.sheet and any(outcome.result for outcome in work.outcomes):
+        renderer.write_sheet(args.sheet)
+    work.videos()
+    work.webcams()
+    return work.report(_places(args, folder), time.perf_counter() - started)
+
+
+def cutout_options(args: argparse.Namespace) -> CutoutOptions:
+    """What the results should be.
+
+    Raises:
+        ConfigError: an unknown type, or a value that cannot work.
+    """
+    wanted = list(args.type or ([] if args.background else ["rgba"]))
+    if args.background:
+        wanted.append(_background(args.background))
+    types: dict[str, OutputType] = {}
+    for kind in map(parse_type, wanted):
+        if types.setdefault(kind.name, kind) != kind:
+            raise ConfigError(
+                f"two results would be called *_{kind.name}: rename the background picture"
+            )
+    return CutoutOptions(
+        types=tuple(types.values()), threshold=args.threshold, reverse=args.reverse,
+        trim=args.trim, bits=args.bits, format=args.format, matting=not args.no_matting,
+    )  # fmt: skip
+
+
+def _background(name: str) -> OutputType:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"--background {name}: no such file")
+    return OutputType("picture", path.stem, background=str(path))
+
+
+def config_options(args: argparse.Namespace, options: CutoutOptions) -> list[str]:
+    """KEY VALUE ... for the config; those given as ``--opts`` come last and win."""
+    pairs = []
+    if args.weights:
+        pairs += ["MODEL.WEIGHTS", args.weights]
+    if args.resize:
+        pairs += ["INPUT.DENSE.TEST_RESIZE", args.resize]
+    if args.blend is not None:
+        pairs += ["INPUT.DENSE.BLEND_ABOVE", str(args.blend)]
+    if any(kind.kind == "pyramid" for kind in options.types):
+        pairs += ["MODEL.INSPYRENET.RETURN_PYRAMID", "True"]
+    return pairs + args.opts
+
+
+def _check(args: argparse.Namespace, options: CutoutOptions, sources: list[Source]) -> None:
+    """Complaints that must not wait until a network is loaded."""
+    kinds = {source.kind for source in sources}
+    if args.batch_size < 1:
+        raise ConfigError(f"--batch-size must be at least 1, got {args.batch_size}")
+    if args.sheet and Path(args.sheet).suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ConfigError(f"--sheet must end in .png or .jpg, got {args.sheet}")
+    if options.format in ("mp4", "mov", "webm") and "video" not in kinds:
+        logger.warning("--format %s is for videos, and no input is one", options.format)
+    if options.format == "jpg" and any(kind.has_alpha for kind in options.types):
+        logger.warning("JPEG has no transparency: rgba is written as PNG")
+
+
+def _places(args: argparse.Namespace, folder: SaliencyFolder) -> list[tuple[Path, str]]:
+    names = ", ".join(f"*_{kind.name}" for kind in folder.options.types)
+    places = [(folder.folder, names)]
+    if args.sheet:
+        places.insert(0, (Path(args.sheet), "originals and results side by side"))
+    return [(path, meaning) for path, meaning in places if path.exists()]
