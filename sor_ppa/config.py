@@ -232,6 +232,8 @@ def _add_dense(cfg: CfgNode) -> None:
 def _add_engine(cfg: CfgNode) -> None:
     # "SGD" (detectron2's own settings), "Adam" or "AdamW".
     cfg.SOLVER.setdefault("OPTIMIZER", "SGD")
+    # Of biases; None = WEIGHT_DECAY, as in later detectron2s. (0.5 has 1e-4, whatever that is.)
+    cfg.SOLVER.WEIGHT_DECAY_BIAS = None
     # Learning rate of the backbone / that of the rest.
     cfg.SOLVER.setdefault("BACKBONE_MULTIPLIER", 1.0)
     # With LR_SCHEDULER_NAME "WarmupPolyLR": (rate - END) (1 - t / T)^POWER + END.
@@ -242,6 +244,9 @@ def _add_engine(cfg: CfgNode) -> None:
     # These live in detectron2's own nodes: a detectron2 that has them one day keeps its own.
     # Mixed precision (SOLVER.AMP.ENABLED): "fp16" (GPU only), "bf16", or "auto" = fp16 on a GPU.
     cfg.SOLVER.AMP.setdefault("PRECISION", "auto")
+    # Several processes: batch norms in training take mean and variance over the whole batch, not
+    # over each process's share of it.
+    cfg.MODEL.setdefault("SYNC_BN", True)
     # Periodic checkpoints kept on disk, the newest ones; 0 = all.
     cfg.SOLVER.setdefault("CHECKPOINT_KEEP", 0)
     # Metric whose best checkpoint is kept as model_best.pth, e.g. "ranking/SOR"; "" = none.

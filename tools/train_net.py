@@ -1,13 +1,14 @@
 """Trains or evaluates a model.
 
     python tools/train_net.py --config-file sor/ppa.yaml --num-gpus 2
-    python tools/train_net.py --config-file sor/tiny.yaml --num-processes 2      # on the CPU
+    python tools/train_net.py --config-file inspyrenet/tiny.yaml --num-processes 2   # on the CPU
     python tools/train_net.py --config-file sor/ppa.yaml --resume                # after a kill
     python tools/train_net.py --config-file sor/ppa.yaml --eval-only MODEL.WEIGHTS published.pth
 
-Your own pictures, as COCO JSON with a rank per annotation:
+Your own pictures, as COCO JSON with a rank per annotation, or with a folder of saliency masks:
 
     DATASETS.EXTRA "(('mine','annotations.json','images'),)" DATASETS.TRAIN "('mine',)"
+    DATASETS.EXTRA "(('mine','images','masks'),)" DATASETS.TRAIN "('mine',)"
 """
 
 from __future__ import annotations

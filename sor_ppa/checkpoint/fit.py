@@ -100,6 +100,11 @@ def check(result: Fit, path: str, *, title: str, strict: bool) -> None:
             f"{path} ({title}) does not belong to this model: only {len(result.kept)} of its "
             f"{file_size} tensors fit. {_examples(result)} Use the config it was trained with."
         )
+    if _another_body(result):
+        raise CheckpointError(
+            f"{path} ({title}) does not belong to this model: none of the tensors of its backbone "
+            f"fits. {_examples(result)} Use the config it was trained with."
+        )
     if strict and not result.complete:
         raise CheckpointError(
             f"{path} ({title}) leaves {len(result.missing) + len(result.misfits)} of the model's "
@@ -142,6 +147,15 @@ def group_name(name: str) -> str:
     """``a.b.c.d`` -> ``a.b.*``."""
     parts = name.split(".")
     return name if len(parts) <= 2 else ".".join(parts[:2]) + ".*"
+
+
+def _another_body(result: Fit) -> bool:
+    """Heads of different networks may share names and shapes; their bodies tell them apart."""
+    body = "backbone."
+    misfits = [misfit.name for misfit in result.misfits]
+    in_file = any(name.startswith(body) for name in (*misfits, *result.unexpected))
+    in_model = any(name.startswith(body) for name in (*misfits, *result.missing))
+    return in_file and in_model and not any(name.startswith(body) for name in result.kept)
 
 
 def _examples(result: Fit) -> str:

@@ -1,16 +1,19 @@
 """Which weights file is this, and what are its tensors called here?
 
 A file is recognised by the names in it, never by its own name. Our networks keep the published
-names of SOR and CenterMask2, so most files only need a prefix; torchvision's MobileNetV2 needs a
-rename. Layers whose shapes differ (80 COCO classes, say) are left to :mod:`.fit`.
+names of SOR, CenterMask2 and InSPyReNet, so most files only need a prefix; torchvision's
+MobileNetV2 and timm's Swin need a rename. Layers whose shapes differ (80 COCO classes, say) are
+left to :mod:`.fit`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from sor_ppa.checkpoint.published_dense import DENSE_SOURCES
+from sor_ppa.checkpoint.source import Source
 
 State = Mapping[str, Any]
 
@@ -24,35 +27,6 @@ _EMPTY_NAMES = (
     (re.compile(r"\.num_batches_tracked$"), "a counter of the training that made the file"),
     (re.compile(r"anchor_generator\.cell_anchors"), "computed from the config"),
 )
-
-
-@dataclass(frozen=True)
-class Source:
-    """One kind of weights file.
-
-    Attributes:
-        name: short name, as in the table of :func:`recognise`.
-        title: what it is, for the log.
-        marks: patterns; each must be found in some name of the file.
-        absent: patterns that must not be found in any.
-        rename: published name -> ours; None for a tensor that has no place here.
-        home: prefix of our names when no model is at hand to compare with.
-    """
-
-    name: str
-    title: str
-    marks: tuple[str, ...]
-    absent: tuple[str, ...] = ()
-    rename: Callable[[str], str | None] = lambda name: name
-    home: str = ""
-
-    def matches(self, names: Collection[str]) -> bool:
-        """Whether the names of a file are those of this source."""
-
-        def found(pattern: str) -> bool:
-            return any(re.search(pattern, name) for name in names)
-
-        return all(map(found, self.marks)) and not any(map(found, self.absent))
 
 
 def _mobilenet_name(name: str) -> str | None:
@@ -108,6 +82,7 @@ SOURCES = (
     Source(
         "vovnet", "a VoVNet backbone", (r"^stem\.stem_1/conv\.weight$",), home="backbone.bottom_up."
     ),
+    *DENSE_SOURCES,
 )
 UNKNOWN = Source("unknown", "a checkpoint of unknown origin", ())
 OURS = Source("sor_ppa", "a checkpoint of this project", ())
@@ -152,7 +127,7 @@ def convert(
     dropped: dict[str, str] = {}
     known = frozenset(model_names or ())
     for name, value in strip_wrappers(state).items():
-        why = None if name in known else _why_empty(name)
+        why = None if _has_place(name, known) else _why_empty(name)
         new = source.rename(name)
         if why or new is None:
             dropped[name] = why or "no such layer here"
@@ -160,6 +135,10 @@ def convert(
             renamed[new] = value
     home = _best_home(renamed, known) if known else source.home
     return {home + name: value for name, value in renamed.items()}, dropped
+
+
+def _has_place(name: str, known: frozenset[str]) -> bool:
+    return any(home + name in known for home in _HOMES)
 
 
 def _why_empty(name: str) -> str | None:

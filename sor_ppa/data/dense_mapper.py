@@ -14,7 +14,7 @@ from sor_ppa.data.dataset_dicts import size_differs
 from sor_ppa.data.dense_sizes import SizeRule, channels_first
 from sor_ppa.data.dense_transforms import build_dense_augmentation
 from sor_ppa.data.image_io import MAX_PIXELS, read_image
-from sor_ppa.data.mask_io import MASK_MODES, mask_values, read_grey_mask
+from sor_ppa.data.mask_io import MASK_MODES, read_mask
 from sor_ppa.errors import ConfigError, DataError
 
 
@@ -108,7 +108,5 @@ class DenseMapper:
             raise DataError(
                 [f"{dataset_dict['file_name']}: no sem_seg_file_name, so no mask to learn from"]
             )
-        grey = read_grey_mask(path, size_hw, max_pixels=self.max_pixels)
-        if self.mask_mode == "soft":
-            return grey
-        return np.rint(mask_values(grey, self.mask_mode) * 255).astype(np.uint8)
+        values = read_mask(path, size_hw, self.mask_mode, max_pixels=self.max_pixels)
+        return np.rint(values * 255).astype(np.uint8)

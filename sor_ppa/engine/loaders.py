@@ -210,7 +210,8 @@ def training_dicts(cfg: CfgNode) -> list[DatasetDict]:
     if not names:
         raise ConfigError("DATASETS.TRAIN is empty: name at least one registered data set.")
     dicts = dataset_dicts(names)
-    if not cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS:
+    annotated = any("annotations" in d for d in dicts)
+    if not (cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS and annotated):
         return dicts
     ranks = cfg.MODEL.SOR.NUM_RANKS if cfg.INPUT.RANKING.DROP_UNRANKED else None
     usable = [d for d in dicts if "annotations" not in d or _has_object(d["annotations"], ranks)]
@@ -244,6 +245,11 @@ def _sampler_maker(
     if name == "TrainingSampler":
         return lambda seed: TrainingSampler(len(dicts), seed=seed)
     if name == "RepeatFactorTrainingSampler":
+        if any("annotations" not in d for d in dicts):
+            raise ConfigError(
+                "DATALOADER.SAMPLER_TRAIN RepeatFactorTrainingSampler counts annotated objects, "
+                "which sets with saliency masks do not have: use TrainingSampler."
+            )
         factors = RepeatFactorTrainingSampler.repeat_factors_from_category_frequency(
             dicts, cfg.DATALOADER.REPEAT_THRESHOLD
         )
@@ -260,7 +266,8 @@ def _unknown_dataset(name: str) -> str:
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     return (
         f"Data set {name!r} is not registered.{hint} For your own files add "
-        f"DATASETS.EXTRA \"(('{name}', 'annotations.json', 'image_folder'),)\"."
+        f"DATASETS.EXTRA \"(('{name}', 'annotations.json', 'image_folder'),)\" (ranked objects) or "
+        f"\"(('{name}', 'image_folder', 'mask_folder'),)\" (saliency masks)."
     )
 
 

@@ -18,13 +18,18 @@ from detectron2.utils.file_io import PathManager
 from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from sor_ppa.checkpoint import SaliencyCheckpointer
 from sor_ppa.engine.hooks import BestCheckpoint, EvalHook, StopHook, StopRequested
+from sor_ppa.engine.leaks import warn_of_leaks
 from sor_ppa.engine.loaders import TrainLoader, build_test_loader, build_train_loader
+from sor_ppa.engine.processes import share_buffers, wrap_for_processes
 from sor_ppa.engine.randomness import INITIALISATION, seed_everything
 from sor_ppa.engine.result_log import Results, log_results, numbers_only
+from sor_ppa.engine.solver import build_lr_scheduler, build_optimizer, with_epochs
 from sor_ppa.engine.step import TrainStep, resolve_precision
 from sor_ppa.errors import ConfigError, SaliencyError
 from sor_ppa.evaluation import build_evaluator
@@ -48,17 +53,18 @@ class Trainer(DefaultTrainer):
     def __init__(self, cfg: CfgNode, *, allow_pickle: bool = False) -> None:
         super(DefaultTrainer, self).__init__()  # its own __init__ wraps DDP for GPUs only
         cfg = DefaultTrainer.auto_scale_workers(cfg, comm.get_world_size())
-        self.cfg = cfg
         # default_setup makes it too, but not everybody comes through a program.
         PathManager.mkdirs(cfg.OUTPUT_DIR)
+        warn_of_leaks(cfg)
         self.run_seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
         seed_everything(self.run_seed, INITIALISATION)  # equal weights on every process
         model = self.build_model(cfg)
-        optimizer = self.build_optimizer(cfg, model)
         loader = self.build_train_loader(cfg)
         loader.seed = self.run_seed
+        self.cfg = cfg = with_epochs(cfg, loader.signature()["images"])
+        optimizer = self.build_optimizer(cfg, model)
         self._trainer = TrainStep(
-            wrap_for_processes(model),
+            wrap_for_processes(model, sync_bn=cfg.MODEL.SYNC_BN),
             loader,
             optimizer,
             seed=self.run_seed,
@@ -93,6 +99,16 @@ class Trainer(DefaultTrainer):
         count = sum(p.numel() for p in model.parameters() if p.requires_grad)
         logger.info("Model:\n%s\n%s trainable parameters", model, f"{count:,}")
         return model
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> Optimizer:
+        """See :func:`sor_ppa.engine.solver.build_optimizer`."""
+        return build_optimizer(cfg, model)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg: CfgNode, optimizer: Optimizer) -> LRScheduler:
+        """See :func:`sor_ppa.engine.solver.build_lr_scheduler`."""
+        return build_lr_scheduler(cfg, optimizer)
 
     @classmethod
     def build_train_loader(cls, cfg: CfgNode) -> TrainLoader:
@@ -206,6 +222,7 @@ class Trainer(DefaultTrainer):
 
     def _evaluate(self) -> dict[str, Any]:
         """Results for the logs; what is not a number (a metric that is n/a) is left out."""
+        share_buffers(self.model)
         self._last_eval_results = self.test(self.cfg, self.model)
         return numbers_only(self._last_eval_results)
 
@@ -268,12 +285,3 @@ class Trainer(DefaultTrainer):
             if comm.is_main_process():
                 log_results(name, results[name])
         return next(iter(results.values())) if len(results) == 1 else results
-
-
-def wrap_for_processes(model: nn.Module) -> nn.Module:
-    """DistributedDataParallel when there are several processes, on CPU and GPU alike."""
-    if comm.get_world_size() == 1:
-        return model
-    on_gpu = next(model.parameters()).is_cuda
-    devices = [comm.get_local_rank()] if on_gpu else None
-    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)

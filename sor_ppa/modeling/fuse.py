@@ -55,7 +55,7 @@ def fuse_for_inference(model: nn.Module, *, channels_last: bool = True) -> nn.Mo
     if not channels_last:
         return fused
     if hasattr(fused, "channels_last"):
-        fused.channels_last = True
+        setattr(fused, "channels_last", True)  # noqa: B010 - no module for the type checker
     return fused.to(memory_format=torch.channels_last)
 
 

@@ -20,8 +20,9 @@ class OneDNNConv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         if not _fits(input):
             return super()._conv_forward(input, weight, bias)
+        padding: Any = self.padding  # numbers: see use_onednn
         return torch.mkldnn_convolution(
-            input, weight, bias, self.padding, self.stride, self.dilation, self.groups
+            input, weight, bias, padding, self.stride, self.dilation, self.groups
         )
 
 
@@ -63,10 +64,10 @@ def _fits(x: Tensor) -> bool:
 @functools.cache
 def _linear_op() -> Any:
     """PyTorch's own oneDNN linear layer, which torch.compile uses; None where there is none."""
-    operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     try:
+        operator: Any = torch.ops.mkldnn._linear_pointwise
         one = torch.ones(1, 1)
         operator(one, one, None, "none", [], "")
-    except (TypeError, RuntimeError, NotImplementedError):  # another signature, or not built in
+    except (AttributeError, TypeError, RuntimeError):  # not built in, or another signature
         return None
     return operator

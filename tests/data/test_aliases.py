@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from detectron2.data import DatasetCatalog
 
@@ -66,17 +64,12 @@ def test_every_registered_name_stands_for_itself() -> None:
             assert name in DatasetCatalog.list() and resolve_name(name) == name
 
 
-def test_names_of_a_config(caplog: pytest.LogCaptureFixture) -> None:
+def test_names_of_a_config() -> None:
     cfg = get_cfg()
     resolve_config(cfg)
     assert tuple(cfg.DATASETS.TRAIN) == tuple(cfg.DATASETS.TEST) == ()
     cfg.DATASETS.TRAIN = ("DUTS-TR", "duts_train", "HRSOD-TR")
     cfg.DATASETS.TEST = ["ECSSD", "mine"]
-    with caplog.at_level(logging.WARNING):
-        resolve_config(cfg)
+    resolve_config(cfg)
     assert cfg.DATASETS.TRAIN == ("duts_train", "hrsod_train")
     assert cfg.DATASETS.TEST == ("ecssd", "mine")
-    assert not caplog.text
-    cfg.DATASETS.TEST = ("HRSOD-TR",)
-    resolve_config(cfg)
-    assert "hrsod_train is in DATASETS.TRAIN and DATASETS.TEST" in caplog.text

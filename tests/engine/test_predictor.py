@@ -187,6 +187,44 @@ def test_out_of_memory_goes_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
         predictor.predict_batch([picture(8, 9), picture(200, 9)])
 
 
+@pytest.mark.parametrize(
+    ("resize", "key"), [("static", "INPUT.DENSE.TEST_SIZE"), ("dynamic", "DENSE.DYNAMIC_LIMIT")]
+)
+def test_out_of_memory_names_the_keys_of_the_task(
+    monkeypatch: pytest.MonkeyPatch, resize: str, key: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    cfg = fake_cfg()
+    cfg.INPUT.DATASET_MAPPER_NAME = "dense"
+    cfg.INPUT.DENSE.TEST_RESIZE = resize
+    with pytest.raises(SaliencyError, match=f"memory.*{key}"):
+        Predictor(cfg, model=Small(get_cfg()))(picture(200, 9))
+
+
+class Looks(nn.Module):
+    """Hands back what it gets."""
+
+    def forward(self, batched_inputs: list[dict]) -> list[dict]:
+        return batched_inputs
+
+
+def test_a_dense_model_gets_both_looks_on_its_device() -> None:
+    cfg = fake_cfg()
+    cfg.INPUT.DATASET_MAPPER_NAME = "dense"
+    cfg.INPUT.DENSE.BLEND_ABOVE, cfg.INPUT.DENSE.LR_SIZE = 64, (32, 48)
+    predictor = Predictor(cfg, model=Looks(), device="meta")
+    large, small = predictor.predict_batch([picture(100, 200), picture(64, 200)])
+    assert {name: tuple(large[name].shape) for name in ("image", "image_lr")} == {
+        "image": (3, 96, 192),
+        "image_lr": (3, 32, 48),
+    }
+    assert large["image"].device.type == large["image_lr"].device.type == "meta"
+    assert small["image"].shape == (3, 32, 48) and "image_lr" not in small
+    assert (large["height"], large["width"]) == (100, 200)
+    ((_, streamed),) = predictor.stream([picture(100, 200)])
+    assert "image_lr" in streamed
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_stream_keeps_the_order(predictor: Predictor, batch_size: int) -> None:
     assert list(predictor.stream([])) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.engine import dense
 from tests.synthetic import RankedCoco
 
 
@@ -131,6 +132,30 @@ def test_a_kill_does_not_show_in_the_weights(train_net: TrainNet) -> None:
     train_net.run("--resume", *lively, "DATALOADER.NUM_WORKERS", "2")
     again = torch.load(train_net.folder / "model_final.pth", weights_only=True)["model"]
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
+
+
+def test_pictures_with_masks(
+    repository: Path, child_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """One's own folders: trained in two processes, evaluated after it, with a word of warning."""
+    folders = dense.make_pictures(tmp_path / "data", count=4)
+    command = [
+        sys.executable, str(repository / "tools" / "train_net.py"),
+        "--config-file=inspyrenet/tiny.yaml", "--num-processes=2",
+        *dense.options(folders, "mine"),
+        "SOLVER.MAX_ITER", "2",
+        "DATASETS.TEST", "('mine',)",
+        "OUTPUT_DIR", str(tmp_path / "run"),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, env=child_environment, capture_output=True, text=True, timeout=900
+    )
+    out = done.stdout + done.stderr
+    assert done.returncode == 0, out
+    assert "mine is trained on and tested on" in out
+    assert "Batch norms share their statistics among 2 processes" in out
+    assert "copypaste: Dataset: mine, Task: " in out
+    assert (tmp_path / "run" / "model_final.pth").is_file()
 
 
 @pytest.mark.slow

@@ -28,6 +28,9 @@ class WindowAttention(nn.Module):
         shift: by how many cells the windows were shifted; 0 = not.
     """
 
+    relative_position_index: Tensor
+    border_masks: Tensor
+
     def __init__(self, channels: int, *, window: int, heads: int, shift: int = 0) -> None:
         super().__init__()
         self.heads, self.shift = heads, shift
@@ -54,7 +57,8 @@ class WindowAttention(nn.Module):
         q, k, v = qkv.permute(4, 0, 1, 2, 5, 3, 6)  # (N, rows, columns, heads, L, d) each
         tables = self.position_bias().to(q.dtype)  # (heads, L, L)
         if self.shift:
-            tables = self._add_masks(tables, *windows.shape[1:3])  # (rows, columns, heads, L, L)
+            rows, columns = windows.shape[1:3]
+            tables = self._add_masks(tables, rows, columns)  # (rows, columns, heads, L, L)
         return self.proj(mix(q, k, v, tables).transpose(-3, -2).flatten(-2))
 
     def _add_masks(self, bias: Tensor, rows: int, columns: int) -> Tensor:
@@ -121,17 +125,16 @@ def mix(q: Tensor, k: Tensor, v: Tensor, tables: Tensor) -> Tensor:
         # Spelled out: an exported graph must not rest on one kernel's memory layout.
         logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + tables
         return logits.softmax(-1) @ v
-    grid = q.shape[:3]
+    batches: list[list[Tensor]]
     if tables.dim() == 3:
-        parts, tables = [(q.flatten(0, 2), k.flatten(0, 2), v.flatten(0, 2))], tables[None]
+        batches, tables = [[x.flatten(0, 2) for x in (q, k, v)]], tables[None]
     else:
         # Map by map: copies of the tables for each map would be the largest tensor of the network.
-        parts, tables = (
-            [tuple(x.flatten(0, 1) for x in p) for p in zip(q, k, v)],
-            tables.flatten(0, 1),
-        )
-    mixed = [F.scaled_dot_product_attention(*part, attn_mask=tables) for part in parts]
-    return (mixed[0] if len(mixed) == 1 else torch.cat(mixed)).unflatten(0, grid)
+        batches = [[x.flatten(0, 1) for x in item] for item in zip(q, k, v)]
+        tables = tables.flatten(0, 1)
+    attend = F.scaled_dot_product_attention
+    mixed = [attend(query, key, value, tables) for query, key, value in batches]
+    return (mixed[0] if len(mixed) == 1 else torch.cat(mixed)).unflatten(0, q.shape[:3])
 
 
 def relative_position_index(window: int) -> Tensor:

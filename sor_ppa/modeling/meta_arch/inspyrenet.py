@@ -50,6 +50,8 @@ class InSPyReNet(nn.Module):
         channels_last: run on channels-last tensors.
     """
 
+    levels: Tensor
+
     @configurable
     def __init__(
         self,
@@ -86,7 +88,7 @@ class InSPyReNet(nn.Module):
         )
         for part in (module for name, module in self.named_children() if name != "backbone"):
             kaiming_init(part)
-        table = _normalised_levels(pixel_mean, pixel_std)
+        table = normalised_levels(pixel_mean, pixel_std)
         self.register_buffer("levels", table, persistent=False)
         self.normalize = normalize
         self.return_pyramid = return_pyramid
@@ -227,7 +229,7 @@ class InSPyReNet(nn.Module):
         size = (item.get("height", logits.shape[-2]), item.get("width", logits.shape[-1]))
         if size != tuple(saliency.shape[-2:]):
             saliency = F.interpolate(saliency, size, mode="bilinear", align_corners=True)
-        output = {"saliency": saliency[0, 0].clamp(0, 1)}
+        output: dict[str, Any] = {"saliency": saliency[0, 0].clamp(0, 1)}
         if self.return_pyramid:
             names = ("d3", "d2", "d1", "d0", "p2", "p1", "p0")
             maps = [level[index, 0] for level in (*pyramid.saliency, *pyramid.laplacian)]
@@ -246,7 +248,7 @@ def _halved(size_hw: Sequence[int], times: int) -> tuple[int, int]:
     return height // 2**times, width // 2**times
 
 
-def _normalised_levels(mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalised_levels(mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """(3, 256) float32: the normalised value of every grey level of every channel.
 
     Rounded to float32 after each of the three published steps, / 255, - mean and / std.

@@ -21,7 +21,7 @@ from tests.modeling.plain_inspyrenet import PlainInSPyReNet, normalise
 from tests.modeling.plain_networks import FEATURES, filled, product_like
 
 LEVELS = ("d3", "d2", "d1", "d0", "p2", "p1", "p0")
-SIZES = ((64, 96), (68, 100), (96, 36), (160, 128))
+SIZES = ((64, 96), (68, 100), (96, 36))
 Pair = tuple[PlainInSPyReNet, InSPyReNet]
 
 
@@ -39,15 +39,22 @@ class AsList(nn.Module):
 
 
 def perturb(network: nn.Module, seed: int) -> None:
-    """Norms, thresholds and gammas off their starting values, features of a size near 1."""
+    """Norms, thresholds and gammas off their starting values, logits of a size near 1.
+
+    Without the factors the softmax over the contexts is a cliff, where rounding decides.
+    """
     rng = torch.Generator().manual_seed(seed)
     for name, tensor in network.state_dict().items():
         if name.endswith(("running_var", "bn.weight", "threshold")):
             tensor.copy_(0.5 + torch.rand(tensor.shape, generator=rng))
         elif name.endswith(("running_mean", "bn.bias", "gamma")):
             tensor.copy_(torch.rand(tensor.shape, generator=rng) - 0.5)
-        elif name.endswith(("conv_key.0.conv.weight", "conv_value.0.conv.weight")):
+        if name.endswith(("conv_key.0.conv.weight", "conv_value.0.conv.weight")):
             tensor.div_(500)  # behind sums over the grid
+        elif name.endswith(("conv_key.1.bn.weight", "conv_out4.bn.weight")):
+            tensor.mul_(0.05)
+        elif name.endswith("conv5.conv.weight"):
+            tensor.div_(50)
 
 
 def small_pair(depths: Sequence[int], kernels: Sequence[Sequence[int]]) -> Pair:
@@ -73,7 +80,7 @@ def small_pair(depths: Sequence[int], kernels: Sequence[Sequence[int]]) -> Pair:
 
 @pytest.fixture(scope="module")
 def res2net() -> Pair:
-    plain = filled("res2net50")
+    plain = filled("res2net50", base_size=(64, 96))
     return plain, product_like(plain, "res2net50")
 
 
@@ -125,7 +132,7 @@ def test_published_network(res2net: Pair, *, fused: bool) -> None:
 @pytest.mark.parametrize("fused", [False, True])
 @torch.inference_mode()
 def test_swin(*, fused: bool) -> None:
-    plain = filled("swinb")
+    plain = filled("swinb", base_size=(64, 96))
     product = product_like(plain, "swinb")
     product = fuse_for_inference(product) if fused else product
     check_pass((plain, product), SIZES, 2e-5)
@@ -154,7 +161,7 @@ def test_other_widths(
         product = product.to(memory_format=torch.channels_last)
         product.channels_last = True
     product = fuse_for_inference(product) if fused else product
-    check_pass((plain, product), SIZES, 1e-4)
+    check_pass((plain, product), SIZES, 2e-5)
 
 
 @torch.inference_mode()

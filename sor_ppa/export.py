@@ -1,0 +1,198 @@
+"""Dense saliency networks as ONNX files, for runtimes without PyTorch.
+
+A file holds one pass of the network, from a normalised picture to the whole pyramid; what stands
+around it (resizing, blending) is told by the config. Its metadata say how pictures are normalised
+and which sizes it takes, so that :mod:`sor_ppa.engine.onnx_backend` needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from detectron2.config import CfgNode
+from torch import Tensor, nn
+
+from sor_ppa import __version__
+from sor_ppa.checkpoint.atomic import atomic_open
+from sor_ppa.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+#: Names of the graph's input and outputs. ``saliency`` is the sigmoid of ``d0``, not stretched.
+INPUT_NAME = "image"
+OUTPUT_NAMES = ("saliency", "d3", "d2", "d1", "d0", "p2", "p1", "p0")
+#: Sides of a file of dynamic size are multiples of this, up to the limit.
+SIZE_STEP, SIZE_LIMIT = 32, 4096
+# Not square, and at least two of Swin's windows a side at the coarsest stage: a size of 1 there
+# would be taken for a constant.
+_EXAMPLE_HW = (416, 480)
+
+
+class PyramidGraph(nn.Module):
+    """What is exported: one pass, its maps side by side.
+
+    Args:
+        network: an InSPyReNet in eval mode.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network: Any = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(1, 3, H, W) normalised -> the maps of ``OUTPUT_NAMES``, each (1, 1, h, w)."""
+        pyramid = self.network.pyramid(image)
+        saliency = pyramid.saliency[-1].sigmoid()
+        return (saliency, *pyramid.saliency, *pyramid.laplacian)
+
+
+def export_onnx(
+    cfg: CfgNode,
+    path: str | os.PathLike[str],
+    *,
+    model: nn.Module | None = None,
+    dynamic: bool = True,
+    size_hw: Sequence[int] | None = None,
+    name: str = "",
+) -> Path:
+    """Writes the network of a config as an ONNX file, at once or not at all.
+
+    Args:
+        cfg: of an InSPyReNet; ``MODEL.WEIGHTS`` are loaded.
+        path: file to write.
+        model: use this network instead of building and loading one.
+        dynamic: let height and width be any multiples of 32. Where a network cannot, the size is
+            fixed and a warning says why.
+        size_hw: (height, width) of a file of fixed size; by default that of the config's test.
+        name: of the config, for the metadata.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: the config is of another kind of network, the size is no multiple of 4, or a
+            package for ONNX is missing.
+    """
+    _require("onnx", "onnxscript")
+    graph = PyramidGraph(_on_cpu(cfg, model)).eval()
+    size = _fixed_size(cfg, size_hw)
+    program = None
+    if dynamic and size_hw is None:
+        try:
+            program = _export(graph, _EXAMPLE_HW, dynamic=True)
+        except Exception as error:  # the exporter raises whatever its passes raise
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            logger.warning("the size is fixed at %d x %d: dynamic export failed: %s", *size, reason)
+    is_dynamic = program is not None
+    if program is None:
+        program = _export(graph, size, dynamic=False)
+    program.model.metadata_props.update(_metadata(cfg, name, None if is_dynamic else size))
+    with atomic_open(path) as file:
+        file.write(program.model_proto.SerializeToString())
+    return Path(path)
+
+
+def compare(
+    cfg: CfgNode,
+    path: str | os.PathLike[str],
+    sizes: Iterable[Sequence[int]],
+    *,
+    model: nn.Module | None = None,
+    seed: int = 0,
+) -> float:
+    """Largest difference of the probabilities of an ONNX file and of PyTorch, over made-up inputs.
+
+    Args:
+        cfg: as it was exported.
+        path: of the file.
+        sizes: (height, width) of the inputs.
+        model: as it was exported.
+        seed: of the inputs, blurred noise.
+    """
+    from sor_ppa.engine.onnx_backend import OnnxInSPyReNet
+
+    network: Any = _on_cpu(cfg, model)
+    onnx_network = OnnxInSPyReNet(path)
+    rng = torch.Generator().manual_seed(seed)
+    worst = 0.0
+    for height, width in sizes:
+        coarse = torch.rand(1, 3, -(-height // 16), -(-width // 16), generator=rng)
+        image = nn.functional.interpolate(4 * coarse - 2, (height, width), mode="bicubic")
+        with torch.inference_mode():
+            want = network.pyramid(image).saliency[-1].sigmoid()
+        got = onnx_network.pyramid(image).saliency[-1].sigmoid()
+        worst = max(worst, float((got - want).abs().max()))
+    return worst
+
+
+def _on_cpu(cfg: CfgNode, model: nn.Module | None) -> nn.Module:
+    """The network of a config, or the given one, checked."""
+    if model is None:
+        from sor_ppa.engine.predictor import Predictor
+
+        model = Predictor(cfg, device="cpu").model
+    if not hasattr(model, "pyramid"):
+        raise ConfigError(
+            f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE!r} has no ONNX export; only "
+            "dense saliency (InSPyReNet) has"
+        )
+    return model.cpu().eval()
+
+
+def _fixed_size(cfg: CfgNode, size_hw: Sequence[int] | None) -> tuple[int, int]:
+    dense = cfg.INPUT.DENSE
+    static = dense.TEST_RESIZE == "static"
+    height, width = size_hw or (dense.TEST_SIZE if static else dense.LR_SIZE)
+    if height < 32 or width < 32 or height % 4 or width % 4:
+        raise ConfigError(f"the size must be multiples of 4 from 32 on, got {height} x {width}")
+    return int(height), int(width)
+
+
+def _export(graph: nn.Module, size_hw: tuple[int, int], *, dynamic: bool) -> Any:  # noqa: ANN401
+    """The exporter's program for pictures of that size, or of that size and others."""
+    shapes = None
+    if dynamic:
+        most = SIZE_LIMIT // SIZE_STEP
+        height, width = (torch.export.Dim(n, min=1, max=most) for n in ("height", "width"))
+        shapes = {"image": {2: SIZE_STEP * height, 3: SIZE_STEP * width}}
+    with torch.no_grad():
+        return torch.onnx.export(
+            graph,
+            (torch.zeros(1, 3, *size_hw),),
+            dynamo=True,
+            verbose=False,
+            input_names=[INPUT_NAME],
+            output_names=list(OUTPUT_NAMES),
+            dynamic_shapes=shapes,
+        )
+
+
+def _metadata(cfg: CfgNode, name: str, size_hw: tuple[int, int] | None) -> dict[str, str]:
+    """What the file says about itself; every value is JSON but for plain words."""
+    return {
+        "format": "sor_ppa InSPyReNet",
+        "sor_ppa": __version__,
+        "config": name,
+        "channels": "RGB" if cfg.INPUT.FORMAT == "RGB" else "BGR",
+        "pixel_mean": json.dumps([float(v) for v in cfg.MODEL.PIXEL_MEAN]),
+        "pixel_std": json.dumps([float(v) for v in cfg.MODEL.PIXEL_STD]),
+        "normalize": json.dumps(bool(cfg.MODEL.INSPYRENET.NORMALIZE)),
+        "size_hw": json.dumps(size_hw),  # null: any multiples of size_step
+        "size_step": json.dumps(SIZE_STEP),
+    }
+
+
+def _require(*packages: str) -> None:
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise ConfigError(
+                f"the package {package} is missing; install it with: pip install 'sor_ppa[onnx]'"
+            ) from error
