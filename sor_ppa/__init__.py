@@ -28,7 +28,7 @@ from sor_ppa.config import add_saliency_config, get_cfg
 __version__ = "0.1.0"
 __all__ = ["__version__", "add_saliency_config", "get_cfg"]
 
-_LAZY = ("checkpoint", "engine", "evaluation", "model_zoo", "visualization")
+_LAZY = ("checkpoint", "engine", "evaluation", "model_zoo", "showing", "visualization")
 
 
 def __getattr__(name: str) -> ModuleType:

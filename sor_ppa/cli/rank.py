@@ -8,8 +8,8 @@ import time
 from sor_ppa.cli.sources import Run, find_sources, say
 from sor_ppa.engine.inference_config import inference_config
 from sor_ppa.engine.predictor import Predictor
-from sor_ppa.engine.rank_renderer import RankRenderer, outcome_table
-from sor_ppa.engine.results import OutputOptions, ResultsFolder
+from sor_ppa.showing.rank_renderer import RankRenderer, outcome_table
+from sor_ppa.showing.results import OutputOptions, ResultsFolder
 
 
 def run(args: argparse.Namespace) -> int:

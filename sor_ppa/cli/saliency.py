@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sor_ppa.cli.sources import Run, find_sources
 from sor_ppa.engine.inference_config import inference_config
-from sor_ppa.engine.inputs import Source
 from sor_ppa.engine.predictor import Predictor
-from sor_ppa.engine.saliency_folder import CutoutOptions, SaliencyFolder
-from sor_ppa.engine.saliency_renderer import SaliencyRenderer
 from sor_ppa.errors import ConfigError
+from sor_ppa.showing.inputs import Source
+from sor_ppa.showing.saliency_folder import CutoutOptions, SaliencyFolder
+from sor_ppa.showing.saliency_renderer import SaliencyRenderer
 from sor_ppa.visualization.output_types import OutputType, parse_type
 
 logger = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sor_ppa.engine.inputs import Source, expand_inputs, sample_pictures
 from sor_ppa.engine.predictor import Predictor
-from sor_ppa.engine.show import Outcome, Renderer, VideoRun, show_pictures, show_webcam
 from sor_ppa.errors import SaliencyError
+from sor_ppa.showing.inputs import Source, expand_inputs, sample_pictures
+from sor_ppa.showing.show import Outcome, Renderer, VideoRun, show_pictures, show_webcam
 
 
 @dataclass

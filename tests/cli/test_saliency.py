@@ -14,12 +14,12 @@ from PIL import Image
 
 from sor_ppa import cli
 from sor_ppa.data.image_io import read_image, write_image
-from sor_ppa.engine import show
-from sor_ppa.engine.video import VideoReader
+from sor_ppa.showing import show
+from sor_ppa.showing.video import VideoReader
 from tests.demo import fake_ranker, fake_saliency
-from tests.engine.clips import clip_with_sound, sound_seconds
-from tests.engine.test_show import FakeWindow
-from tests.engine.test_video import write_clip
+from tests.showing.clips import clip_with_sound, sound_seconds
+from tests.showing.test_show import FakeWindow
+from tests.showing.test_video import write_clip
 
 ROOT = Path(__file__).parents[2]
 

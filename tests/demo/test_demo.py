@@ -13,10 +13,10 @@ import pytest
 
 from demo import demo
 from sor_ppa.data.image_io import write_image
-from sor_ppa.engine.video import VideoReader
 from sor_ppa.evaluation.results_io import read_results
+from sor_ppa.showing.video import VideoReader
 from tests.demo import fake_ranker, fake_saliency
-from tests.engine.test_video import write_clip
+from tests.showing.test_video import write_clip
 
 ROOT = Path(__file__).parents[2]
 

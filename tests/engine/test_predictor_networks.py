@@ -10,9 +10,9 @@ import torch
 
 from sor_ppa import engine, model_zoo
 from sor_ppa.data.image_io import read_image
-from sor_ppa.engine.inputs import sample_pictures
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import CheckpointError
+from sor_ppa.showing.inputs import sample_pictures
 
 SIZES = ((333, 500), (1200, 800), (1, 300), (300, 1), (1, 1), (127, 331))
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sor_ppa.engine import saliency_folder
-from sor_ppa.engine.inputs import Source, expand_inputs, name_sources
-from sor_ppa.engine.saliency_folder import CutoutOptions, SaliencyFolder
 from sor_ppa.errors import ConfigError, SaliencyError
+from sor_ppa.showing import saliency_folder
+from sor_ppa.showing.inputs import Source, expand_inputs, name_sources
+from sor_ppa.showing.saliency_folder import CutoutOptions, SaliencyFolder
 from sor_ppa.visualization.output_types import OutputType, parse_type
 
 

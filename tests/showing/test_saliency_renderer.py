@@ -14,18 +14,18 @@ import torch
 from PIL import Image
 
 from sor_ppa.data.image_io import read_image, write_image
-from sor_ppa.engine.inputs import Source, expand_inputs
 from sor_ppa.engine.predictor import Predictor
-from sor_ppa.engine.saliency_folder import CutoutOptions, SaliencyFolder
-from sor_ppa.engine.saliency_renderer import SaliencyRenderer
-from sor_ppa.engine.show import Outcome, VideoRun, show_pictures
-from sor_ppa.engine.video import VideoReader
 from sor_ppa.errors import ImageError, SaliencyError
+from sor_ppa.showing.inputs import Source, expand_inputs
+from sor_ppa.showing.saliency_folder import CutoutOptions, SaliencyFolder
+from sor_ppa.showing.saliency_renderer import SaliencyRenderer
+from sor_ppa.showing.show import Outcome, VideoRun, show_pictures
+from sor_ppa.showing.video import VideoReader
 from sor_ppa.visualization import cutouts
 from sor_ppa.visualization.output_types import parse_type
 from tests.demo.fake_saliency import NAN_LEVEL, fake_cfg, soft_disc
-from tests.engine.clips import clip_with_sound, frames_bgra, program, sound_seconds
-from tests.engine.test_video import write_clip
+from tests.showing.clips import clip_with_sound, frames_bgra, program, sound_seconds
+from tests.showing.test_video import write_clip
 
 ALL = ("map", "rgba", "green", "white", "9,8,7", "blur", "overlay")
 
@@ -274,10 +274,10 @@ def test_view_is_something_a_window_can_show(tmp_path: Path) -> None:
 _MEMORY = """
 import resource, sys
 from tests.demo.fake_saliency import fake_cfg
-from tests.engine.test_saliency_renderer import make
-from sor_ppa.engine.inputs import expand_inputs
+from tests.showing.test_saliency_renderer import make
+from sor_ppa.showing.inputs import expand_inputs
 from sor_ppa.engine.predictor import Predictor
-from sor_ppa.engine.show import VideoRun
+from sor_ppa.showing.show import VideoRun
 from pathlib import Path
 for clip in sys.argv[2:]:
     (source,) = expand_inputs([clip])

@@ -12,18 +12,18 @@ import numpy as np
 from detectron2.structures import Instances
 from tabulate import tabulate
 
-from sor_ppa.engine.inputs import Source
-from sor_ppa.engine.results import Ranking, ResultsFolder, ranking_of
-from sor_ppa.engine.show import Outcome
-from sor_ppa.engine.video import VideoInfo
-from sor_ppa.engine.video_writers import FrameWriter, open_video_writer
 from sor_ppa.errors import SaliencyError
 from sor_ppa.evaluation.results_io import instances_to_records
+from sor_ppa.showing.inputs import Source
+from sor_ppa.showing.results import Ranking, ResultsFolder, ranking_of
+from sor_ppa.showing.show import Outcome
+from sor_ppa.showing.video import VideoInfo
+from sor_ppa.showing.video_writers import FrameWriter, open_video_writer
 from sor_ppa.visualization.overlay import draw_ranked_instances
 
 
 class RankRenderer:
-    """Renderer of rankings (see :class:`~sor_ppa.engine.show.Renderer`).
+    """Renderer of rankings (see :class:`~sor_ppa.showing.show.Renderer`).
 
     Args:
         results: the folder of the run; the caller saves its JSON at the end.

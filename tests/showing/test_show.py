@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from sor_ppa.data.image_io import write_image
-from sor_ppa.engine import show
-from sor_ppa.engine.inputs import Source, expand_inputs
 from sor_ppa.engine.predictor import Predictor
-from sor_ppa.engine.rank_renderer import RankRenderer, outcome_table
-from sor_ppa.engine.results import OutputOptions, Ranking, ResultsFolder
-from sor_ppa.engine.show import Outcome, VideoRun, show_pictures, show_webcam
-from sor_ppa.engine.video import VideoReader
 from sor_ppa.errors import ImageError, SaliencyError
+from sor_ppa.showing import show
+from sor_ppa.showing.inputs import Source, expand_inputs
+from sor_ppa.showing.rank_renderer import RankRenderer, outcome_table
+from sor_ppa.showing.results import OutputOptions, Ranking, ResultsFolder
+from sor_ppa.showing.show import Outcome, VideoRun, show_pictures, show_webcam
+from sor_ppa.showing.video import VideoReader
 from tests.demo.fake_ranker import fake_cfg
-from tests.engine.test_video import write_clip
+from tests.showing.test_video import write_clip
 
 
 @pytest.fixture

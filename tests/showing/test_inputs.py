@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sor_ppa.engine.inputs import NoInputError, Source, expand_inputs, name_sources, sample_pictures
+from sor_ppa.showing.inputs import (
+    NoInputError,
+    Source,
+    expand_inputs,
+    name_sources,
+    sample_pictures,
+)
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import numpy as np
 from detectron2.structures import Instances
 
 from sor_ppa.data.image_io import read_grey, read_image, write_image
-from sor_ppa.engine.inputs import Source
-from sor_ppa.engine.output_folder import refuse_other_settings, refuse_overwriting
 from sor_ppa.evaluation.results_io import instances_to_records, read_results, write_results
+from sor_ppa.showing.inputs import Source
+from sor_ppa.showing.output_folder import refuse_other_settings, refuse_overwriting
 from sor_ppa.visualization.contact_sheet import Tile, contact_sheet
 from sor_ppa.visualization.overlay import draw_ranked_instances, ranked_objects
 from sor_ppa.visualization.rank_maps import paint_rank_map

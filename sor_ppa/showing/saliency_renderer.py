@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from sor_ppa.data.image_io import read_image, write_image
-from sor_ppa.engine.inputs import Source
-from sor_ppa.engine.saliency_folder import SaliencyFolder
-from sor_ppa.engine.video import VideoInfo
-from sor_ppa.engine.video_writers import FrameWriter, open_video_writer
 from sor_ppa.errors import SaliencyError
+from sor_ppa.showing.inputs import Source
+from sor_ppa.showing.saliency_folder import SaliencyFolder
+from sor_ppa.showing.video import VideoInfo
+from sor_ppa.showing.video_writers import FrameWriter, open_video_writer
 from sor_ppa.visualization.contact_sheet import Tile, contact_sheets, thumbnail
 from sor_ppa.visualization.cutouts import check_saliency, decided, object_box, on_checks
 from sor_ppa.visualization.output_types import OutputType, draw
@@ -39,7 +39,7 @@ class Taken:
 
 
 class SaliencyRenderer:
-    """Renderer of saliency maps (see :class:`~sor_ppa.engine.show.Renderer`).
+    """Renderer of saliency maps (see :class:`~sor_ppa.showing.show.Renderer`).
 
     Args:
         folder: where the results go, with the options.

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from sor_ppa.engine import ffmpeg, video_writers
-from sor_ppa.engine.video import VideoReader, VideoWriter
-from sor_ppa.engine.video_writers import FfmpegWriter, FrameWriter, PngSequence, open_video_writer
 from sor_ppa.errors import ImageError
-from tests.engine.clips import (
+from sor_ppa.showing import ffmpeg, video_writers
+from sor_ppa.showing.video import VideoReader, VideoWriter
+from sor_ppa.showing.video_writers import FfmpegWriter, FrameWriter, PngSequence, open_video_writer
+from tests.showing.clips import (
     clip_with_sound,
     frames_bgra,
     program,

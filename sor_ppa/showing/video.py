@@ -92,7 +92,7 @@ class VideoWriter:
 
     The file gets its name when it is complete, so a torn one is never taken for a whole one; a
     run that is interrupted leaves what it has as ``<stem>_unfinished``. Sound is not kept: OpenCV
-    has none (see :mod:`sor_ppa.engine.video_writers` for ffmpeg).
+    has none (see :mod:`sor_ppa.showing.video_writers` for ffmpeg).
 
     Args:
         stem: path without suffix; :attr:`path` tells the whole name.

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from sor_ppa.data.image_io import read_grey, read_image
-from sor_ppa.engine import results as results_module
-from sor_ppa.engine.inputs import Source, name_sources
-from sor_ppa.engine.results import OutputOptions, ResultsFolder, cut_out, ranking_of
 from sor_ppa.errors import ConfigError, DataError, SaliencyError
 from sor_ppa.evaluation.results_io import read_results
+from sor_ppa.showing import results as results_module
+from sor_ppa.showing.inputs import Source, name_sources
+from sor_ppa.showing.results import OutputOptions, ResultsFolder, cut_out, ranking_of
 from tests.demo.fake_ranker import FakeRanker, fake_cfg
 
 PICTURE = np.full((60, 80, 3), 120, np.uint8)

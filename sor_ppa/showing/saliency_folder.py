@@ -16,9 +16,9 @@ from typing import Any
 
 from sor_ppa.data.image_io import write_json
 from sor_ppa.data.problems import read_json
-from sor_ppa.engine.inputs import Source
-from sor_ppa.engine.output_folder import refuse_other_settings, refuse_overwriting
 from sor_ppa.errors import ConfigError, DataError, SaliencyError
+from sor_ppa.showing.inputs import Source
+from sor_ppa.showing.output_folder import refuse_other_settings, refuse_overwriting
 from sor_ppa.visualization.output_types import OutputType, parse_type
 
 logger = logging.getLogger(__name__)

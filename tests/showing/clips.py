@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sor_ppa.engine import ffmpeg
+from sor_ppa.showing import ffmpeg
 
 
 def program() -> str:

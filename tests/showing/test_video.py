@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from sor_ppa.engine import video
-from sor_ppa.engine.video import VideoReader, VideoWriter, Window
 from sor_ppa.errors import ImageError, SaliencyError
+from sor_ppa.showing import video
+from sor_ppa.showing.video import VideoReader, VideoWriter, Window
 
 
 def write_clip(path: Path, *, frames: int = 7, size_hw: tuple[int, int] = (48, 64)) -> Path:

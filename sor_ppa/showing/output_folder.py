@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sor_ppa.engine.inputs import Source
 from sor_ppa.errors import ConfigError, SaliencyError
+from sor_ppa.showing.inputs import Source
 
 
 def refuse_overwriting(outputs: Iterable[str | Path], sources: Iterable[Source]) -> None:

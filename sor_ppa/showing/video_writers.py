@@ -20,9 +20,9 @@ from typing import IO, Any, Protocol, cast
 import cv2
 import numpy as np
 
-from sor_ppa.engine import ffmpeg as ffmpeg_program
-from sor_ppa.engine.video import VideoWriter, fitted
 from sor_ppa.errors import ImageError
+from sor_ppa.showing import ffmpeg as ffmpeg_program
+from sor_ppa.showing.video import VideoWriter, fitted
 
 logger = logging.getLogger(__name__)
 

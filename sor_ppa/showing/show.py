@@ -18,12 +18,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from sor_ppa.data.image_io import read_image
-from sor_ppa.engine.inputs import Source
-from sor_ppa.engine.overlap import overlap
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.engine.prefetch import prefetch
-from sor_ppa.engine.video import VideoInfo, VideoReader, Window
 from sor_ppa.errors import SaliencyError
+from sor_ppa.showing.inputs import Source
+from sor_ppa.showing.overlap import overlap
+from sor_ppa.showing.video import VideoInfo, VideoReader, Window
 
 
 class Film(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sor_ppa.engine.overlap import overlap
+from sor_ppa.showing.overlap import overlap
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
