@@ -35,9 +35,11 @@ $(STAMP): $(REQUIREMENTS) $(INSTALLERS)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
 	@touch $@
 
-demo: $(STAMP)  ## rank the objects of a few free photos with the bundled model
-	$(BIN)/python demo/demo.py --samples --output $(OUTPUT)
-	@echo "Look at $(abspath $(OUTPUT))"
+demo: $(STAMP)  ## rank and cut out the objects of a few free photos with the bundled models
+	$(BIN)/python demo/demo.py --samples --output $(OUTPUT)/rank
+	$(BIN)/python demo/demo.py --task saliency --samples --type map rgba blur overlay \
+		--output $(OUTPUT)/saliency --sheet $(OUTPUT)/saliency/overview.jpg
+	@echo "Look at $(abspath $(OUTPUT)): rank/overview.png and saliency/overview.jpg"
 
 test: $(STAMP)  ## the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)

@@ -101,9 +101,10 @@ setup(
         # Any OpenCV will do (also opencv-python, or the system's), so none is a hard requirement.
         "opencv": ["opencv-python-headless>=4.10"],
         "demo": ["opencv-python-headless>=4.10", "scikit-image>=0.24", "matplotlib>=3.11"],
-        # Colours of half-transparent edges; sound and transparency of videos; ONNX.
+        # Colours of half-transparent edges; sound and transparency of videos; curves; ONNX.
         "matting": ["pymatting>=1.1.12"],
         "video": ["imageio-ffmpeg>=0.5"],
+        "plots": ["matplotlib>=3.8"],
         "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
         "test": _pins("pytest", "pytest-xdist", "hypothesis", "pysodmetrics", "shapely"),
         "lint": _pins("ruff", "mypy"),

@@ -221,12 +221,14 @@ def _add_dense(cfg: CfgNode) -> None:
     test = cfg.TEST.DENSE = CfgNode()
     # Published definitions: "pysod", "inspyrenet" or "a2s" (see sor_ppa.evaluation.dense).
     test.PROTOCOL = "pysod"
-    # Metrics by name; () = those of the protocol's tables.
+    # Metrics by name; () = all of the protocol but the slow extras.
     test.METRICS = ()
     # Write maps (PNG) and a table per picture under OUTPUT_DIR/inference.
     test.SAVE = True
     # Processes that compute metrics; 0 = in the evaluating process.
     test.WORKERS = 0
+    # True: masks that cannot be used are an error at the end; else their pictures are left out.
+    test.STRICT = False
 
 
 def _add_engine(cfg: CfgNode) -> None:

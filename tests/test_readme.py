@@ -18,6 +18,7 @@ from PIL import Image
 
 from sor_ppa.evaluation.results_io import write_results
 from tests.modeling import golden
+from tests.showing.test_video import write_clip
 from tests.synthetic import make_ranked_coco
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,19 @@ SMALL_MODEL = {
     "MODEL.SOR.OBJ_DIM": 32,
     "MODEL.SOR.TRANSFORMER.D_MODEL": 32,
 }
+SMALL_DENSE = {
+    "MODEL.BACKBONE.NAME": "build_mnv2_backbone",
+    "MODEL.INSPYRENET.DEPTHS": "(8, 8, 8, 8)",
+    "MODEL.INSPYRENET.BASE_SIZE": "(64, 64)",
+    "DATASETS.EXTRA": "(('masks', 'images', 'masks'),)",
+    "DATASETS.TRAIN": "('masks',)",
+    "DATASETS.TEST": "('masks',)",
+}
 SMALL_RUN = {
+    "SOLVER.EPOCHS": 0,
+    "INPUT.DENSE.TRAIN_SIZE": "(64, 64)",
+    "INPUT.DENSE.TEST_SIZE": "(64, 64)",
+    "INPUT.DENSE.LR_SIZE": "(64, 64)",
     "SOLVER.IMS_PER_BATCH": 2,
     "SOLVER.STEPS": "(1,)",
     "DATALOADER.NUM_WORKERS": 0,
@@ -77,6 +90,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture = sorted((folder / "images").iterdir())[0]
     Image.open(picture).save(folder / "photo.jpg")
     _write_saliency(folder, document)
+    shutil.copytree(folder / "saliency", folder / "masks")
+    write_clip(folder / "clip.avi").rename(folder / "clip.mp4")
     _write_results(folder, document)
     options = {**SMALL_MODEL, "MODEL.WEIGHTS": ""}
     state = golden.build(golden.config("ppa", **options)).state_dict()
@@ -153,6 +168,8 @@ def _options(values: dict[str, object]) -> list[str]:
 def _runnable(command: str, resumed: bool) -> list[str]:
     """The command with this interpreter and this checkout, made small where it would be long."""
     words = shlex.split(command)
+    if words[0] == "sor-ppa":
+        return [sys.executable, "-m", "sor_ppa.cli", *words[1:]]
     assert words[0] == "python", f"do not know how to run {command!r}"
     program = words[1]
     words = [sys.executable, str(ROOT / program), *words[2:]]
@@ -162,12 +179,17 @@ def _runnable(command: str, resumed: bool) -> list[str]:
             words[at : at + 2] = ["--num-processes", "1"]
         if "sor/ppa.yaml" in words:
             words += _options(SMALL_MODEL)
+        if "inspyrenet/swinb.yaml" in words:
+            words += _options(SMALL_DENSE)
         words += [*_options(SMALL_RUN), "SOLVER.MAX_ITER", "3" if resumed else "2"]
     elif program == "tools/convert_checkpoint.py":
         words = ["small.yaml" if word == "sor/ppa.yaml" else word for word in words]
     elif program == "tools/benchmark.py":
-        words += ["--repeat", "1", "--size", "64", "96", "--count", "20"]
-        words += ["--config-file", "sor/tiny.yaml"]
+        words += ["--repeat", "1", "--size", "64", "96", "--count", "20", "--quick"]
+        if {"dense", "metrics"} & set(words):
+            words += ["--only", "speed", "--networks", "res2net50", "--no-onnx"]
+        else:
+            words += ["--config-file", "sor/tiny.yaml"]
     return words
 
 
@@ -177,7 +199,7 @@ def test_commands(workspace: Path, block: list[str]) -> None:
         _run(_runnable(command, "--resume" in command), workspace)
 
 
-@pytest.mark.parametrize("code", _blocks("python"), ids=["example"])
+@pytest.mark.parametrize("code", _blocks("python"), ids=["rank", "saliency"])
 def test_python(workspace: Path, code: str) -> None:
     out = _run([sys.executable, "-W", "ignore", "-c", code], workspace)
     for line in out.splitlines():
@@ -188,7 +210,7 @@ def test_the_readme_has_what_these_tests_are_for() -> None:
     programs = {command.split()[1] for block in _program_blocks() for command in block}
     assert programs >= {
         "demo/demo.py", "tools/train_net.py", "tools/evaluate.py", "tools/benchmark.py",
-        "tools/convert_checkpoint.py", "datasets/prepare_ranked_coco.py",
+        "tools/convert_checkpoint.py", "datasets/prepare_ranked_coco.py", "tools/export_onnx.py",
     }  # fmt: skip
     assert any(command.startswith("make demo") for b in _blocks("bash") for command in _commands(b))
 

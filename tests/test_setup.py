@@ -206,7 +206,8 @@ def _planned(folder: Path, *targets: str) -> str:
 @pytest.mark.parametrize(
     ("target", "command"),
     [
-        ("demo", "demo/demo.py --samples --output output/demo"),
+        ("demo", "demo/demo.py --samples --output output/demo/rank"),
+        ("demo", "demo/demo.py --task saliency --samples"),
         ("test", 'pytest -n 2 --dist worksteal -m "not slow"'),
         ("test-slow", "-m slow"),
         ("lint", "mypy"),

@@ -5,13 +5,18 @@
     python tools/evaluate.py --task ranking --pred saliency/ --rank-by-saliency --gt ranked.json
     python tools/evaluate.py --task ranking --pred results.json --gt ranked.json --output scores/
     python tools/evaluate.py --task ranking --pred results.json --gt ranked.json --threshold .3 .4
+    python tools/evaluate.py --task dense --pred maps/ --gt masks/ --output scores/
+    python tools/evaluate.py --task dense --pred ours=a/ --pred theirs=b/ --gt masks/ --protocol all
 
---pred is a results JSON (bare COCO results with a "rank" each will do), a folder of grey rank maps
-(brighter = more salient), or with --rank-by-saliency a folder of dense maps that order the true
-objects (or those of --objects) by their mean inside each.
+ranking: --pred is a results JSON (bare COCO results with a "rank" each will do), a folder of grey
+rank maps (brighter = more salient), or with --rank-by-saliency a folder of dense maps that order
+the true objects (or those of --objects) by their mean inside each.
+
+dense: --pred is a folder of grey maps named like the masks; of several methods NAME=FOLDER each.
 
 With --output are written: metrics.json (with every constant of the protocol), per_image.csv,
-metrics.md. Exit status: 0 all was scored; 1 something was left out; 2 nothing could be done.
+metrics.md; dense also metrics.csv and pictures of the curves. Exit status: 0 all was scored;
+1 something was left out; 2 nothing could be done.
 """
 
 from __future__ import annotations
@@ -28,11 +33,13 @@ from typing import Any
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
+from evaluate_dense import add_dense_arguments, run_dense
 from sor_ppa.data.coco_file import rank_info
-from sor_ppa.data.image_io import atomic_path, write_json
+from sor_ppa.data.image_io import write_json
 from sor_ppa.data.problems import read_json
 from sor_ppa.data.ranking import load_ranked_coco
 from sor_ppa.errors import ConfigError, SaliencyError
+from sor_ppa.evaluation.dense_report import write_texts
 from sor_ppa.evaluation.ground_truth import GroundTruth
 from sor_ppa.evaluation.protocols import PROTOCOLS, get_protocol
 from sor_ppa.evaluation.report import markdown_table, metrics_document, per_image_csv
@@ -110,7 +117,10 @@ def run_ranking(args: argparse.Namespace) -> int:
     return 1 if scores.skipped else 0
 
 
-TASKS = {"ranking": Task(add_ranking_arguments, run_ranking)}
+TASKS = {
+    "ranking": Task(add_ranking_arguments, run_ranking),
+    "dense": Task(add_dense_arguments, run_dense),
+}
 
 
 def _check_arguments(args: argparse.Namespace) -> None:
@@ -202,12 +212,7 @@ def _write(
         left_out={"missing": scores.missing, "extra": scores.extra, "faults": scores.faults},
     )
     write_json(folder / "metrics.json", document, indent=2)
-    for name, text in (
-        ("per_image.csv", per_image_csv(scores.runs)),
-        ("metrics.md", table),
-    ):
-        with atomic_path(folder / name) as path:
-            path.write_text(text, encoding="utf-8")
+    write_texts(folder, {"per_image.csv": per_image_csv(scores.runs), "metrics.md": table})
     print(f"written to {folder}")
 
 

@@ -10,6 +10,7 @@ from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 
 from sor_ppa.errors import ConfigError
+from sor_ppa.evaluation.dense_evaluator import DenseEvaluator
 from sor_ppa.evaluation.evaluator import RankingEvaluator
 
 
@@ -49,4 +50,20 @@ def _ranking(cfg: CfgNode, dataset_name: str, output_dir: str) -> RankingEvaluat
     )
 
 
-_BUILDERS: dict[str, Callable[[CfgNode, str, str], DatasetEvaluator]] = {"ranking": _ranking}
+def _dense(cfg: CfgNode, dataset_name: str, output_dir: str) -> DenseEvaluator:
+    settings = cfg.TEST.DENSE
+    return DenseEvaluator(
+        dataset_name,
+        protocol=settings.PROTOCOL,
+        metrics=settings.METRICS,
+        save=settings.SAVE,
+        workers=settings.WORKERS,
+        strict=settings.STRICT,
+        output_dir=output_dir,
+    )
+
+
+_BUILDERS: dict[str, Callable[[CfgNode, str, str], DatasetEvaluator]] = {
+    "ranking": _ranking,
+    "dense": _dense,
+}

@@ -80,9 +80,9 @@ def per_image_csv(runs: Sequence[ScoredRun]) -> str:
     writer.writerow(["protocol", "min_score", "image_id", "file_name", *fields])
     for run in runs:
         for image_id, file_name, score in run.images:
-            values = [_csv_value(getattr(score, name)) for name in fields]
+            values = [csv_value(getattr(score, name)) for name in fields]
             writer.writerow(
-                [run.protocol.name, _csv_value(run.min_score), image_id, file_name, *values]
+                [run.protocol.name, csv_value(run.min_score), image_id, file_name, *values]
             )
     return text.getvalue()
 
@@ -121,6 +121,7 @@ def _constants(runs: Sequence[ScoredRun]) -> list[str]:
     return lines
 
 
-def _csv_value(value: Any) -> Any:
+def csv_value(value: Any) -> Any:
+    """A value as a CSV field: empty where there is none, or NaN."""
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     return "" if missing else value

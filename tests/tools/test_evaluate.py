@@ -17,7 +17,9 @@ from sor_ppa.evaluation.protocols import PROTOCOLS
 from sor_ppa.evaluation.results_io import write_results
 from sor_ppa.evaluation.rle import encode_masks
 from tests.synthetic import RankedCoco
-from tools import evaluate
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
+import evaluate  # noqa: E402
 
 
 @pytest.fixture(scope="module")
