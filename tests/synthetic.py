@@ -1,4 +1,4 @@
-"""A tiny ranked COCO set, drawn: coloured shapes whose colour tells their rank."""
+"""Made-up pictures: a tiny ranked COCO set (shapes whose colour tells their rank) and folders."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from sor_ppa.data.image_io import write_image
 
 HEIGHT, WIDTH = 96, 128
 # Colour (RGB) of rank 1, 2, 3: whoever learns the set must look at the colour.
@@ -102,3 +104,15 @@ def _polygon(rng: np.random.Generator, left: float, column: float, height: int) 
     angles = 2 * np.pi * (np.arange(corners) + 0.25) / corners
     points = centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return np.round(points, 1)
+
+
+def picture_folder(folder: Path) -> Path:
+    """Three grey pictures: two of one name in two folders, and one that is a pixel high."""
+    for name, size in (("a/x.png", (40, 50)), ("b/x.png", (50, 40)), ("b/y.jpg", (1, 30))):
+        write_image(folder / name, np.full((*size, 3), 100, np.uint8))
+    return folder
+
+
+def files_below(folder: Path) -> list[str]:
+    """All files below a folder, as sorted relative paths."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

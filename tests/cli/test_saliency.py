@@ -20,6 +20,7 @@ from tests.demo import fake_ranker, fake_saliency
 from tests.showing.clips import clip_with_sound, sound_seconds
 from tests.showing.test_show import FakeWindow
 from tests.showing.test_video import write_clip
+from tests.synthetic import files_below, picture_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,14 +32,7 @@ def config(tmp_path: Path) -> str:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "in"
-    for name, size in (("a/x.png", (40, 50)), ("b/x.png", (50, 40)), ("b/y.jpg", (33, 30))):
-        write_image(folder / name, np.full((*size, 3), 100, np.uint8))
-    return folder
-
-
-def written(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return picture_folder(tmp_path / "in")
 
 
 def saliency(config: str, *arguments: object) -> int:
@@ -55,14 +49,14 @@ def test_no_input(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["saliency", *arguments]) == 2
     assert "error: no input matched" in capsys.readouterr().err
-    assert written(tmp_path) == []
+    assert files_below(tmp_path) == []
 
 
 def test_folder(tmp_path: Path, pictures: Path, config: str, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "out"
     types = ["--type", "rgba", "map", "blur", "255,0,0"]
     assert saliency(config, "-s", pictures, "-d", out, *types) == 0
-    assert written(out) == [
+    assert files_below(out) == [
         "a/x_255-0-0.png", "a/x_blur.png", "a/x_map.png", "a/x_rgba.png",
         "b/x_255-0-0.png", "b/x_blur.png", "b/x_map.png", "b/x_rgba.png",
         "b/y_255-0-0.jpg", "b/y_blur.jpg", "b/y_map.png", "b/y_rgba.png", "saliency.json",
@@ -89,7 +83,7 @@ def test_options(
     write_image(tmp_path / "beach.jpg", np.full((5, 6, 3), 9, np.uint8))
     words = [word.format(back=tmp_path / "beach.jpg") for word in arguments]
     assert saliency(config, "-i", pictures / "a/x.png", "-o", tmp_path / "out", *words) == 0
-    assert written(tmp_path / "out") == sorted([*files, "saliency.json"])
+    assert files_below(tmp_path / "out") == sorted([*files, "saliency.json"])
 
 
 def test_bad_pictures_are_reported_at_the_end(
@@ -102,7 +96,7 @@ def test_bad_pictures_are_reported_at_the_end(
     failures = [x for x in capsys.readouterr().err.splitlines() if x.startswith("failed:")]
     assert len(failures) == 3 and "torn.png" in failures[0] and "gone.jpg" in failures[2]
     assert "z.png" in failures[1] and "NaN" in failures[1]
-    assert len(written(tmp_path / "out")) == 4
+    assert len(files_below(tmp_path / "out")) == 4
     # Alone it is an error, and so it is under --strict.
     assert saliency(config, *arguments, pictures / "a/torn.png") == 2
     assert saliency(config, *arguments, pictures, "--strict") == 2
@@ -129,12 +123,12 @@ def test_resume(tmp_path: Path, pictures: Path, config: str, capsys: pytest.Capt
 def test_output_may_lie_in_the_input(tmp_path: Path, pictures: Path, config: str) -> None:
     arguments = ["-i", pictures, "-d", pictures, "--type", "rgba", "map"]
     assert saliency(config, *arguments) == 0
-    before = written(pictures)
+    before = files_below(pictures)
     assert len(before) == 10
     assert saliency(config, *arguments) == 0
     assert saliency(config, "-i", pictures / "*/*.png", "-d", pictures, "--type", "map") == 0
     assert saliency(config, *arguments) == 0
-    assert set(written(pictures)) == set(before)
+    assert set(files_below(pictures)) == set(before)
 
 
 def test_inputs_are_never_overwritten(
@@ -156,7 +150,7 @@ def test_odd_names_and_loops(tmp_path: Path, config: str, monkeypatch: pytest.Mo
     (folder / "loop").symlink_to(folder, target_is_directory=True)
     monkeypatch.chdir(folder)
     assert saliency(config, "-i", ".", "-d", tmp_path / "out", "--type", "map") == 0
-    names = written(tmp_path / "out")
+    names = files_below(tmp_path / "out")
     assert len(names) == 6
     assert all(f"{stem}_map.png" in names for stem in stems[:-1])
 
@@ -304,4 +298,4 @@ def test_rank_is_the_same_as_the_demo(tmp_path: Path, pictures: Path) -> None:
     config = str(fake_ranker.fake_config_file(tmp_path))
     out = tmp_path / "out"
     assert cli.main(["rank", "-m", config, "-s", str(pictures / "a"), "-d", str(out)]) == 0
-    assert written(out) == ["overlays/x.jpg", "overview.png", "rank_maps/x.png", "results.json"]
+    assert files_below(out) == ["overlays/x.jpg", "overview.png", "rank_maps/x.png", "results.json"]

@@ -17,6 +17,7 @@ from sor_ppa.evaluation.results_io import read_results
 from sor_ppa.showing.video import VideoReader
 from tests.demo import fake_ranker, fake_saliency
 from tests.showing.test_video import write_clip
+from tests.synthetic import files_below, picture_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,14 +29,7 @@ def config(tmp_path: Path) -> str:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "in"
-    for name, size in (("a/x.png", (40, 50)), ("b/x.png", (50, 40)), ("b/y.jpg", (1, 30))):
-        write_image(folder / name, np.full((*size, 3), 100, np.uint8))
-    return folder
-
-
-def written(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return picture_folder(tmp_path / "in")
 
 
 @pytest.mark.parametrize(
@@ -48,14 +42,14 @@ def test_no_input(
     monkeypatch.chdir(tmp_path)
     assert demo.main(arguments) == 2
     assert "error: no input matched" in capsys.readouterr().err
-    assert written(tmp_path) == []
+    assert files_below(tmp_path) == []
 
 
 def test_folder(tmp_path: Path, pictures: Path, config: str, capsys: pytest.CaptureFixture) -> None:
     out = tmp_path / "out"
     status = demo.main(["--config-file", config, "--input", str(pictures), "--output", str(out)])
     assert status == 0
-    assert written(out) == [
+    assert files_below(out) == [
         "overlays/a/x.jpg", "overlays/b/x.jpg", "overlays/b/y.jpg", "overview.png",
         "rank_maps/a/x.png", "rank_maps/b/x.png", "rank_maps/b/y.png", "results.json",
     ]  # fmt: skip
@@ -103,16 +97,16 @@ def test_resume(tmp_path: Path, pictures: Path, config: str, capsys: pytest.Capt
 def test_output_may_lie_in_the_input(tmp_path: Path, pictures: Path, config: str) -> None:
     arguments = ["--config-file", config, "--output", str(pictures), "--input", str(pictures)]
     assert demo.main(arguments) == 0
-    before = written(pictures)
+    before = files_below(pictures)
     assert demo.main(arguments) == 0
-    assert written(pictures) == before
+    assert files_below(pictures) == before
 
 
 def test_options(tmp_path: Path, pictures: Path, config: str) -> None:
     out = tmp_path / "out"
     arguments = ["--config-file", config, "--output", str(out), "--input", str(pictures / "*/x.*")]
     assert demo.main([*arguments, "--no-overlay", "--no-rank-map", "--crop", "2"]) == 0
-    assert written(out) == [
+    assert files_below(out) == [
         "crops/a/x_rank1.png", "crops/a/x_rank2.png", "crops/b/x_rank1.png", "crops/b/x_rank2.png",
         "results.json",
     ]  # fmt: skip
@@ -230,7 +224,7 @@ def test_saliency_task(tmp_path: Path, pictures: Path) -> None:
     out = tmp_path / "out"
     arguments = ["--task", "saliency", "--config-file", config, "--type", "map", "green"]
     assert demo.main([*arguments, "--input", str(pictures / "a"), "--dest", str(out)]) == 0
-    assert written(out) == ["saliency.json", "x_green.png", "x_map.png"]
+    assert files_below(out) == ["saliency.json", "x_green.png", "x_map.png"]
 
 
 @pytest.mark.parametrize("arguments", [["--task", "fly"], ["--task"], ["--type", "map"]])
