@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _LARGEST_SHEET = 12
 _SHEET_HEIGHT = 220
+_SHEET_WIDTH = 2000
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class SaliencyRenderer:
         if not self._sheet:
             raise SaliencyError(f"{path}: no picture was done, so there is nothing for a sheet")
         rows = [self._sheet[label] for label in sorted(self._sheet)]
-        write_image(Path(path), contact_sheets(rows, tile_height=_SHEET_HEIGHT))
+        write_image(Path(path), contact_sheets(rows, tile_height=_SHEET_HEIGHT, width=_SHEET_WIDTH))
 
     def _drawn(self, kind: OutputType, image: np.ndarray, taken: Taken) -> np.ndarray:
         if kind.kind == "pyramid":

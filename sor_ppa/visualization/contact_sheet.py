@@ -81,18 +81,24 @@ def contact_sheet(
     return _with_text(sheet, places, num_ranks if legend else 0)
 
 
-def contact_sheets(rows: Sequence[Sequence[Tile]], *, tile_height: int = 260) -> np.ndarray:
-    """One row of tiles below the other, each as wide as it needs: uint8 (H, W, 3).
+def contact_sheets(
+    rows: Sequence[Sequence[Tile]], *, tile_height: int = 260, width: int = 2**31
+) -> np.ndarray:
+    """One row of tiles below the other: uint8 (H, W, 3).
+
+    Args:
+        rows: at least one.
+        tile_height: height of each picture in pixels.
+        width: a row that is wider is broken into as few lines as possible.
 
     Raises:
         ValueError: no rows.
     """
     if not rows:
         raise ValueError("a contact sheet needs at least one row")
-    endless = 2**31
-    strips = [contact_sheet(r, tile_height=tile_height, width=endless, legend=False) for r in rows]
-    width = max(strip.shape[1] for strip in strips)
-    sheet = np.full((sum(len(strip) for strip in strips), width, 3), 255, np.uint8)
+    strips = [contact_sheet(r, tile_height=tile_height, width=width, legend=False) for r in rows]
+    widest = max(strip.shape[1] for strip in strips)
+    sheet = np.full((sum(len(strip) for strip in strips), widest, 3), 255, np.uint8)
     top = 0
     for strip in strips:
         sheet[top : top + len(strip), : strip.shape[1]] = strip

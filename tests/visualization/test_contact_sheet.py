@@ -91,3 +91,12 @@ def test_one_row_a_picture(counts: list[int]) -> None:
 def test_no_rows() -> None:
     with pytest.raises(ValueError, match="at least one row"):
         contact_sheets([])
+
+
+@pytest.mark.parametrize(("width", "lines"), [(10_000, 1), (700, 2), (10, 6)])
+def test_wide_rows_are_broken(width: int, lines: int) -> None:
+    tiles = [Tile("t", (np.zeros((50, 100, 3), np.uint8),))] * 6
+    one = contact_sheets([tiles[:1]], tile_height=100)
+    sheet = contact_sheets([tiles], tile_height=100, width=width)
+    assert len(sheet) == pytest.approx(lines * len(one), abs=10 * lines)
+    assert sheet.shape[1] <= max(width, one.shape[1])
