@@ -58,6 +58,7 @@ def _half_transparent(alpha: np.ndarray) -> tuple[slice, slice] | None:
 
 @functools.lru_cache(maxsize=1)
 def _estimator() -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    logger.info("loading pymatting; its first use on a machine compiles for about half a minute")
     try:
         from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml
     except ImportError:

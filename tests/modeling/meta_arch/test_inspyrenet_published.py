@@ -10,6 +10,7 @@ from detectron2.config import CfgNode
 
 from sor_ppa import model_zoo
 from sor_ppa.engine import Predictor
+from sor_ppa.modeling.pyramid import resize, transition
 from tests.goldens.fill import image
 from tests.modeling import golden, published
 from tests.modeling.test_plain_inspyrenet import sample
@@ -46,8 +47,7 @@ def _check(output: dict, arrays: dict[str, np.ndarray], case: str, pyramid: str 
         assert np.abs(sample(got, want.shape) - want).max() < 2e-4, level
     saliency = output["saliency"][None, None]
     assert list(saliency.shape) == list(arrays[f"{case}.pred.shape"])
-    area = F.adaptive_avg_pool2d(saliency, 96)[0, 0].numpy()
-    assert np.abs(area - arrays[f"{case}.pred96"]).max() < 2e-5
+    assert np.abs(_area(saliency) - arrays[f"{case}.pred96"]).max() < 2e-5
 
 
 def test_one_look_as_configured(predictor: tuple[str, Predictor]) -> None:
@@ -80,3 +80,23 @@ def test_blending(predictor: tuple[str, Predictor]) -> None:
     assert np.array_equal(low.permute(1, 2, 0)[::16, ::16].numpy(), arrays["hr.lr_grid"])
     output = blending(np.ascontiguousarray(picture[:, :, ::-1]))
     _check(output, arrays, "hr", pyramid="hr.blend")
+    for mask, coarse, fine, size in (
+        ("t2", "d3", "p2", 5),
+        ("t1", "d2", "p1", 9),
+        ("t0", "d1", "p0", 17),
+    ):
+        found = transition(output["pyramid"][coarse][None, None], size)
+        found = resize(found, output["pyramid"][fine].shape)
+        np.testing.assert_array_equal(_area(found * 255).round(), arrays[f"hr.{mask}.area96"])
+    prepared = blending.prepare(np.ascontiguousarray(picture[:, :, ::-1]))
+    with torch.inference_mode():
+        direct = predict.model([{"image": prepared["image"]}])[0]["pyramid"]["d0"]
+    change = _area(direct.sigmoid()) - _area(output["pyramid"]["d0"].sigmoid())
+    assert np.abs(change).mean() == pytest.approx(
+        float(arrays["hr.noblend_pred96_absdiff"]), abs=1e-5
+    )
+
+
+def _area(x: torch.Tensor) -> np.ndarray:
+    """(96, 96) means of a map."""
+    return F.adaptive_avg_pool2d(x.reshape(1, 1, *x.shape[-2:]), 96)[0, 0].numpy()
