@@ -33,7 +33,7 @@ def repository() -> Path:
     return REPOSITORY
 
 
-@pytest.fixture()
+@pytest.fixture(scope="session")
 def child_environment(repository: Path) -> dict[str, str]:
     """Environment for a tool that runs as a process of its own."""
     paths = [str(repository), *filter(None, [os.environ.get("PYTHONPATH")])]

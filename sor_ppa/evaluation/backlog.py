@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from sor_ppa.errors import SaliencyError
+
+
+def process_pool(
+    workers: int, initializer: Callable[..., None], *arguments: Any
+) -> ProcessPoolExecutor:
+    """Worker processes that are no forks of this one.
+
+    A fork has its parent's locks, but not the threads that would release them: OpenCV's pool of
+    threads hangs in it, a GPU fails. So the workers are forked off a clean process that has only
+    imported what they need, or started anew where the system knows no forks.
+
+    Args:
+        workers: number of processes.
+        initializer: called in each of them first, with ``arguments``.
+        arguments: must be picklable.
+    """
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if forks else "spawn")
+    if forks:
+        context.set_forkserver_preload(["sor_ppa.evaluation"])
+    return ProcessPoolExecutor(
+        workers, mp_context=context, initializer=initializer, initargs=arguments
+    )
 
 
 class Backlog:

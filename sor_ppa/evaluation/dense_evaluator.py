@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -24,7 +23,7 @@ from sor_ppa.data.image_io import image_size, write_image
 from sor_ppa.data.mask_io import read_grey_mask
 from sor_ppa.data.writers import PathLike
 from sor_ppa.errors import DataError, SaliencyError
-from sor_ppa.evaluation.backlog import Backlog
+from sor_ppa.evaluation.backlog import Backlog, process_pool
 from sor_ppa.evaluation.dense_report import DenseRun, write_report
 from sor_ppa.evaluation.sod.protocols import DenseProtocol
 from sor_ppa.evaluation.sod.subject import Subject
@@ -176,13 +175,7 @@ class DenseEvaluator(DatasetEvaluator):
 
     def _metric_workers(self) -> Backlog:
         if self._metrics is None:
-            # Not forked: this process may have threads and a GPU.
-            pool = ProcessPoolExecutor(
-                self._num_workers,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_start_worker,
-                initargs=(self._plan,),
-            )
+            pool = process_pool(self._num_workers, _start_worker, self._plan)
             limit = 4 * self._num_workers
             self._metrics = Backlog(pool, limit=limit, receive=self._receive)
         return self._metrics

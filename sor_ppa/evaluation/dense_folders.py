@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sor_ppa.data.image_io import read_grey
 from sor_ppa.data.mask_io import read_grey_mask
 from sor_ppa.data.writers import PathLike
 from sor_ppa.errors import DataError, SaliencyError
+from sor_ppa.evaluation.backlog import process_pool
 from sor_ppa.evaluation.dense_report import DenseRun
 from sor_ppa.evaluation.sod.subject import Array, Subject
 from sor_ppa.evaluation.sod.tally import DenseTally, Plan
@@ -163,7 +163,7 @@ def _parts(job: FolderJob, workers: int) -> Iterator[Iterable[_Part]]:
     if workers <= 1:
         yield (_score_chunk(job, chunk) for chunk in chunks)
         return
-    with ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(job,)) as pool:
+    with process_pool(workers, _start_worker, job) as pool:
         yield pool.map(_score_in_worker, chunks)
 
 

@@ -7,11 +7,11 @@ import dataclasses
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from sor_ppa.errors import DataError, SaliencyError
+from sor_ppa.evaluation.backlog import process_pool
 from sor_ppa.evaluation.evaluator import coco_results
 from sor_ppa.evaluation.ground_truth import GroundTruth
 from sor_ppa.evaluation.protocols import Protocol
@@ -128,7 +128,7 @@ def _outcomes(job: _Job, indices: Sequence[int], num_workers: int) -> Iterator[I
         yield (_score(job, index) for index in indices)
         return
     chunk = max(1, min(16, len(indices) // (4 * num_workers)))
-    with ProcessPoolExecutor(num_workers, initializer=_start_worker, initargs=(job,)) as pool:
+    with process_pool(num_workers, _start_worker, job) as pool:
         yield pool.map(_score_in_worker, indices, chunksize=chunk)
 
 

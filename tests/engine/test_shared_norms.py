@@ -17,12 +17,14 @@ from tests.engine.test_launch import SCRIPT
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def two(
+    tmp_path_factory: pytest.TempPathFactory, repository: Path, child_environment: dict[str, str]
+) -> Any:
     """What each of two processes reports, with and without shared statistics."""
     folder = tmp_path_factory.mktemp("norms")
-    root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-W", "ignore", str(SCRIPT), "norms", "--num-processes=2"]
-    subprocess.run([*command, "OUTPUT_DIR", str(folder)], cwd=root, check=True, timeout=300)
+    command += ["OUTPUT_DIR", str(folder)]
+    subprocess.run(command, cwd=repository, env=child_environment, check=True, timeout=300)
     return [torch.load(folder / f"{rank}.pth", weights_only=True) for rank in (0, 1)]
 
 
