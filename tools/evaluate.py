@@ -25,10 +25,18 @@ import argparse
 import dataclasses
 import logging
 import math
+import multiprocessing
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+if __name__ == "__main__" and "forkserver" in multiprocessing.get_all_start_methods():
+    # The clean process that workers are forked off imports torch while this one does.
+    from multiprocessing import forkserver
+
+    forkserver.set_forkserver_preload(["sor_ppa.evaluation"])
+    forkserver.ensure_running()
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
