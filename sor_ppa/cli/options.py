@@ -83,7 +83,8 @@ def _saliency_options(parser: argparse.ArgumentParser) -> None:
     add("--resize", "-r", choices=("static", "dynamic"),
         help="input of the network: a square, or the picture's own shape; default: the config's")
     add("--blend", nargs="?", type=int, const=512, metavar="N",
-        help="pyramid blending of pictures with both sides above N (512): sharp at high resolution")
+        help="pyramid blending of pictures with both sides above N (512): sharp at high "
+             "resolution; with --resize dynamic unless that is given")
     add("--batch-size", type=int, default=1, metavar="N", help="frames of a video at a time")
     add("--backend", choices=("torch", "onnx"), default="torch",
         help="onnx: run by onnxruntime, faster on a CPU; exported at the first use, then kept")

@@ -81,8 +81,10 @@ def config_options(args: argparse.Namespace, options: CutoutOptions) -> list[str
     pairs = []
     if args.weights:
         pairs += ["MODEL.WEIGHTS", args.weights]
-    if args.resize:
-        pairs += ["INPUT.DENSE.TEST_RESIZE", args.resize]
+    # Of a square input there is nothing to blend, so blending means the picture's own shape.
+    resize = args.resize or ("dynamic" if args.blend is not None else None)
+    if resize:
+        pairs += ["INPUT.DENSE.TEST_RESIZE", resize]
     if args.blend is not None:
         pairs += ["INPUT.DENSE.BLEND_ABOVE", str(args.blend)]
     if any(kind.kind == "pyramid" for kind in options.types):

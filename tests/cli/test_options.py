@@ -86,12 +86,15 @@ def test_all_of_transparent_backgrounds_short_names() -> None:
     ]  # fmt: skip
 
 
+_RESIZE, _BLEND = ["INPUT.DENSE.TEST_RESIZE"], ["INPUT.DENSE.BLEND_ABOVE"]
+
+
 @pytest.mark.parametrize(
     ("words", "pairs"),
     [
         ([], []),
-        (["--blend"], ["INPUT.DENSE.BLEND_ABOVE", "512"]),
-        (["--blend", "700"], ["INPUT.DENSE.BLEND_ABOVE", "700"]),
+        (["--blend"], [*_RESIZE, "dynamic", *_BLEND, "512"]),
+        (["--blend", "700", "-r", "static"], [*_RESIZE, "static", *_BLEND, "700"]),
         (["--type", "map", "debug"], ["MODEL.INSPYRENET.RETURN_PYRAMID", "True"]),
         (["-c", "a", "--opts", "MODEL.WEIGHTS", "b"], ["MODEL.WEIGHTS", "a", "MODEL.WEIGHTS", "b"]),
     ],
