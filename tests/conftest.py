@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.synthetic import RankedCoco, make_ranked_coco
+from tests.synthetic import RankedCoco, make_ranked_coco, picture_folder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -25,6 +25,12 @@ torch.set_num_threads(1)
 def ranked_coco(tmp_path_factory: pytest.TempPathFactory) -> RankedCoco:
     """Six drawn pictures of 96 x 128 with two or three ranked objects each."""
     return make_ranked_coco(tmp_path_factory.mktemp("ranked_coco"), count=6, seed=0)
+
+
+@pytest.fixture()
+def pictures(tmp_path: Path) -> Path:
+    """A folder of three pictures, to be named on a command line."""
+    return picture_folder(tmp_path / "in")
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -33,6 +34,24 @@ def process_pool(
     return ProcessPoolExecutor(
         workers, mp_context=context, initializer=initializer, initargs=arguments
     )
+
+
+@contextlib.contextmanager
+def no_worker_may_die(fewer: str = "of them") -> Iterator[None]:
+    """Says in the user's words that a worker process is gone.
+
+    Args:
+        fewer: end of the advice: use fewer of them, or "than 8".
+
+    Raises:
+        SaliencyError: a process of the pool died.
+    """
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise SaliencyError(
+            f"a worker process died, most likely for lack of memory; use fewer {fewer}"
+        ) from error
 
 
 class Backlog:
@@ -71,11 +90,7 @@ class Backlog:
         self._executor.shutdown(cancel_futures=True)
 
     def _take(self) -> None:
-        try:
+        with no_worker_may_die():
             result = self._waiting.popleft().result()
-        except BrokenProcessPool as error:
-            raise SaliencyError(
-                "a worker process died, most likely for lack of memory; use fewer of them"
-            ) from error
         if self._receive is not None:
             self._receive(result)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,7 @@ from sor_ppa.data.image_io import read_grey
 from sor_ppa.data.mask_io import read_grey_mask
 from sor_ppa.data.writers import PathLike
 from sor_ppa.errors import DataError, SaliencyError
-from sor_ppa.evaluation.backlog import process_pool
+from sor_ppa.evaluation.backlog import no_worker_may_die, process_pool
 from sor_ppa.evaluation.dense_report import DenseRun
 from sor_ppa.evaluation.sod.subject import Array, Subject
 from sor_ppa.evaluation.sod.tally import DenseTally, Plan
@@ -130,18 +129,13 @@ def score_folders(
         raise DataError(missing, what=f"predictions; {hint}")
     totals = {method: DenseTally(job.plan) for method in job.maps}
     faults: list[str] = []
-    try:
-        with _parts(job, workers) as parts:
-            for number, tallies, wrong in parts:
-                for method, tally in tallies.items():
-                    totals[method].merge(tally)
-                faults += wrong
-                if progress is not None:
-                    progress(number)
-    except BrokenProcessPool as error:
-        raise SaliencyError(
-            f"a worker process died, most likely for lack of memory; use fewer than {workers}"
-        ) from error
+    with no_worker_may_die(f"than {workers}"), _parts(job, workers) as parts:
+        for number, tallies, wrong in parts:
+            for method, tally in tallies.items():
+                totals[method].merge(tally)
+            faults += wrong
+            if progress is not None:
+                progress(number)
     if faults and not allow_missing:
         raise DataError(faults, what=f"predictions; {hint}")
     if not any(map(len, totals.values())):

@@ -7,11 +7,10 @@ import dataclasses
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from sor_ppa.errors import DataError, SaliencyError
-from sor_ppa.evaluation.backlog import process_pool
+from sor_ppa.evaluation.backlog import no_worker_may_die, process_pool
 from sor_ppa.evaluation.evaluator import coco_results
 from sor_ppa.evaluation.ground_truth import GroundTruth
 from sor_ppa.evaluation.protocols import Protocol
@@ -103,13 +102,11 @@ def score_saved(
         raise DataError(problems, what=f"predictions; {hint}")
     job = _Job(gt, source, tuple(protocols), tuple(thresholds))
     indices = [index for index in range(len(gt)) if source.has(index)]
-    try:
-        with _outcomes(job, indices, num_workers) as results:
-            outcomes = list(progress(results, len(indices)) if progress else results)
-    except BrokenProcessPool as error:
-        raise SaliencyError(
-            f"a worker process died, most likely for lack of memory; use fewer than {num_workers}"
-        ) from error
+    with (
+        no_worker_may_die(f"than {num_workers}"),
+        _outcomes(job, indices, num_workers) as results,
+    ):
+        outcomes = list(progress(results, len(indices)) if progress else results)
     faults = [outcome.fault for outcome in outcomes if outcome.fault]
     if faults and not allow_missing:
         raise DataError(faults, what=f"predictions; {hint}")

@@ -20,7 +20,7 @@ from tests.demo import fake_ranker, fake_saliency
 from tests.showing.clips import clip_with_sound, sound_seconds
 from tests.showing.test_show import FakeWindow
 from tests.showing.test_video import write_clip
-from tests.synthetic import files_below, picture_folder
+from tests.synthetic import files_below
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,11 +28,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     return str(fake_saliency.fake_config_file(tmp_path))
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    return picture_folder(tmp_path / "in")
 
 
 def saliency(config: str, *arguments: object) -> int:

@@ -17,7 +17,7 @@ from sor_ppa.evaluation.results_io import read_results
 from sor_ppa.showing.video import VideoReader
 from tests.demo import fake_ranker, fake_saliency
 from tests.showing.test_video import write_clip
-from tests.synthetic import files_below, picture_folder
+from tests.synthetic import files_below
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,11 +25,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def config(tmp_path: Path) -> str:
     return str(fake_ranker.fake_config_file(tmp_path))
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    return picture_folder(tmp_path / "in")
 
 
 @pytest.mark.parametrize(
