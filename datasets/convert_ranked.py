@@ -16,7 +16,7 @@ from typing import Any
 from detectron2.structures import BoxMode
 
 from sor_ppa.data import load_assr, load_irsr, write_json
-from sor_ppa.data.annotations import segmentation_to_mask
+from sor_ppa.data.ranking.annotations import segmentation_to_mask
 from sor_ppa.errors import SaliencyError
 
 RULES = {

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sor_ppa.data.annotations import segmentation_to_mask
-from sor_ppa.data.assr import load_assr
 from sor_ppa.data.image_io import write_image
+from sor_ppa.data.ranking.annotations import segmentation_to_mask
+from sor_ppa.data.ranking.assr import load_assr
 from sor_ppa.visualization.rank_maps import paint_rank_map
 
 HEIGHT, WIDTH = 480, 640

@@ -29,13 +29,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sor_ppa.data.annotations import segmentation_to_mask
-from sor_ppa.data.coco_file import CocoInstances, Id, read_coco
 from sor_ppa.data.derived.ranks import PRIOR_SIGMA, scores_to_ranks
 from sor_ppa.data.derived.rules import Rule, fixation_rule, map_rule, prior_rule
 from sor_ppa.data.image_io import write_json
 from sor_ppa.data.journal import Journal
 from sor_ppa.data.problems import Problems
+from sor_ppa.data.ranking.annotations import segmentation_to_mask
+from sor_ppa.data.ranking.coco_file import CocoInstances, Id, read_coco
 from sor_ppa.errors import ConfigError, SaliencyError
 
 

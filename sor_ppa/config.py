@@ -26,6 +26,7 @@ def add_saliency_config(cfg: CfgNode) -> None:
     _add_fcos(cfg)
     _add_ranking(cfg)
     _add_dense(cfg)
+    _add_unsupervised(cfg)
     _add_engine(cfg)
 
 
@@ -35,8 +36,14 @@ def _add_common(cfg: CfgNode) -> None:
     # Pictures with more pixels than this are refused (a decompression bomb looks just like one).
     cfg.INPUT.MAX_PIXELS = 100_000_000
     # Data sets of your own without a line of Python: (name, annotations.json, image folder) with
-    # ranked objects, (name, image folder, mask folder) with saliency masks.
+    # ranked objects, (name, image folder, mask folder) with saliency masks; "" for the mask folder
+    # = without masks. Further entries name folders of a second modality: "depth=folder", ...
     cfg.DATASETS.EXTRA = ()
+    # Below this folder lie the pseudo labels of the set X, as <task>/X/<stem>.png; the name
+    # X_pseudo in DATASETS.TRAIN stands for X with these as masks. "" = pseudo/ beside the sets.
+    cfg.DATASETS.PSEUDO_ROOT = ""
+    # Training takes every n-th frame of the videos whose name holds "select" (DAVSOD's).
+    cfg.DATASETS.SELECT_EVERY = 1
     # Forward passes run on channels-last tensors (faster on CPU; the numbers stay within rounding).
     cfg.MODEL.CHANNELS_LAST = False
 
@@ -185,6 +192,12 @@ def _add_dense(cfg: CfgNode) -> None:
     inputs.SCALE_CROP = (0.75, 1.25)
     inputs.ROTATE = 10
     inputs.ENHANCE = 0.1
+    # Filter that makes pictures and modalities smaller or larger: "bilinear" or "bicubic".
+    inputs.INTERPOLATION = "bilinear"
+    # What comes beside the picture, in this order: of "depth", "flow", "thermal".
+    inputs.MODALITIES = ()
+    # False: training without masks; none is read, even where there are some.
+    inputs.USE_MASKS = True
     # What a mask's grey levels become: "soft" (/ 255), "threshold" (> 127), "minmax" (stretched).
     inputs.MASK_MODE = "soft"
     # Test: "static" = TEST_SIZE whatever the shape; "dynamic" = own shape in multiples of 32, the
@@ -231,16 +244,50 @@ def _add_dense(cfg: CfgNode) -> None:
     test.STRICT = False
 
 
+def _add_unsupervised(cfg: CfgNode) -> None:
+    net = cfg.MODEL.A2S = CfgNode()
+    # Epochs in which the encoder learns nothing (its batch norms go on counting); -1 = all.
+    net.FROZEN_EPOCHS = -1
+    # Each step also sees the pictures at their size plus one of these (pixels).
+    net.SIZE_STEPS = (-128, -64, 64, 128)
+    # Weights of distilling, of texture matching and of consistency between the two sizes.
+    net.CSD_WEIGHT = 1.0
+    net.BTM_WEIGHT = 0.05
+    net.CONSISTENCY_WEIGHT = 1.0
+    # Texture matching: neighbours up to so many quarter-size pixels away; how fast the weight of
+    # a neighbour falls with the difference of colours.
+    net.BTM_RADIUS = 5
+    net.BTM_ALPHA = 200.0
+
+    # Networks that learn from pseudo labels: the sum of these losses (see
+    # sor_ppa.modeling.mask_losses), and the weight of each of the network's outputs.
+    cfg.MODEL.STAGE2 = CfgNode({"LOSSES": ("iou",), "OUTPUT_WEIGHTS": (1.0, 0.2)})
+
+    # Dense CRF of the pseudo labels: "auto" = pydensecrf2 where it is installed, "compiled" = only
+    # that, "scipy" = our own, "none" = labels straight from the network.
+    cfg.PSEUDO_LABELS = CfgNode({"CRF": "auto"})
+
+    # tools/train_unsupervised.py: configs of the two stages, and what is set on top of each.
+    both = cfg.UNSUPERVISED = CfgNode()
+    both.STAGE1 = ""
+    both.STAGE1_OPTS = []
+    both.STAGE2 = ""
+    both.STAGE2_OPTS = []
+
+
 def _add_engine(cfg: CfgNode) -> None:
     # "SGD" (detectron2's own settings), "Adam" or "AdamW".
     cfg.SOLVER.setdefault("OPTIMIZER", "SGD")
     # Of biases; None = WEIGHT_DECAY, as in later detectron2s. (0.5 has 1e-4, whatever that is.)
     cfg.SOLVER.WEIGHT_DECAY_BIAS = None
-    # Learning rate of the backbone / that of the rest.
+    # Learning rate of the backbone (or encoders) / that of the rest.
     cfg.SOLVER.setdefault("BACKBONE_MULTIPLIER", 1.0)
     # With LR_SCHEDULER_NAME "WarmupPolyLR": (rate - END) (1 - t / T)^POWER + END.
     cfg.SOLVER.setdefault("POLY_LR_POWER", 0.9)
     cfg.SOLVER.setdefault("POLY_LR_END", 1e-7)
+    # With LR_SCHEDULER_NAME "LinearDecayLR": falls from the base rate to this share of it, reached
+    # in the last iteration.
+    cfg.SOLVER.setdefault("LINEAR_LR_END", 0.2)
     # Above 0: MAX_ITER becomes this many passes over the training pictures.
     cfg.SOLVER.setdefault("EPOCHS", 0)
     # These live in detectron2's own nodes: a detectron2 that has them one day keeps its own.

@@ -42,10 +42,10 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
 from evaluate_dense import add_dense_arguments, run_dense
-from sor_ppa.data.coco_file import rank_info
 from sor_ppa.data.image_io import write_json
 from sor_ppa.data.problems import read_json
 from sor_ppa.data.ranking import load_ranked_coco
+from sor_ppa.data.ranking.coco_file import rank_info
 from sor_ppa.errors import ConfigError, SaliencyError
 from sor_ppa.evaluation.dense_report import write_texts
 from sor_ppa.evaluation.ground_truth import GroundTruth

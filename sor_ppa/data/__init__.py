@@ -6,7 +6,7 @@ Importing this registers the benchmarks with detectron2; no file is touched.
 from __future__ import annotations
 
 from sor_ppa.data.aliases import resolve_config, resolve_name
-from sor_ppa.data.dense import load_sod_folder, register_sod_folder
+from sor_ppa.data.dense.folders import load_sod_folder, register_sod_folder
 from sor_ppa.data.extra import register_extra
 from sor_ppa.data.image_io import (
     atomic_path,

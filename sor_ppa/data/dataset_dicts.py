@@ -6,13 +6,13 @@ from typing import Any
 
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.annotations import (
+from sor_ppa.data.problems import Problems
+from sor_ppa.data.ranking.annotations import (
     box_form_problem,
     box_value_problem,
     compressed_rle,
     segmentation_problem,
 )
-from sor_ppa.data.problems import Problems
 
 
 def size_differs(stated: dict[str, Any], found: tuple[int, int]) -> str:

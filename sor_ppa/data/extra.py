@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from detectron2.config import CfgNode
 
-from sor_ppa.data.dense import register_sod_folder
-from sor_ppa.data.ranked_coco import register_ranked_coco
+from sor_ppa.data.dense.folders import register_sod_folder
+from sor_ppa.data.ranking.ranked_coco import register_ranked_coco
 from sor_ppa.errors import ConfigError
 
 

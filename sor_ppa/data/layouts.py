@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sor_ppa.data.benchmarks.rows import Benchmark, Layout, Part, Split
-from sor_ppa.data.dense import dense_dicts
+from sor_ppa.data.dense.folders import dense_dicts
 from sor_ppa.data.files import PICTURE_SUFFIXES
 from sor_ppa.data.pairs import Folder, Pair, folder_exists, pair_by_stem
 from sor_ppa.errors import DataError

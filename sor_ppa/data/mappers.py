@@ -14,7 +14,7 @@ from detectron2.structures import BitMasks, Instances, PolygonMasks
 from fvcore.common.registry import Registry
 
 from sor_ppa.data.dataset_dicts import size_differs
-from sor_ppa.data.dense_mapper import DenseMapper
+from sor_ppa.data.dense.mapper import DenseMapper
 from sor_ppa.data.image_io import MAX_PIXELS, read_image
 from sor_ppa.data.transforms import build_augmentation
 from sor_ppa.errors import ConfigError, DataError

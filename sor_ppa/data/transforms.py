@@ -11,7 +11,7 @@ from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 from torch import Tensor
 
-from sor_ppa.data.dense_sizes import SizeRule, channels_first
+from sor_ppa.data.dense.sizes import SizeRule, channels_first
 from sor_ppa.errors import ConfigError
 
 

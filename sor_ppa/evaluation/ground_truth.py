@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.annotations import segmentation_to_mask
 from sor_ppa.data.image_io import image_size, read_grey
+from sor_ppa.data.ranking.annotations import segmentation_to_mask
 from sor_ppa.errors import DataError
 from sor_ppa.evaluation.results_checks import Id
 from sor_ppa.evaluation.rle import segmentation_to_rle

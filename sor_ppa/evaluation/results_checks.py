@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sor_ppa.data.annotations import (
+from sor_ppa.data.ranking.annotations import (
     box_form_problem,
     is_finite_number,
     is_int,

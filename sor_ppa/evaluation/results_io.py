@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sor_ppa.data.annotations import box_value_problem
 from sor_ppa.data.image_io import write_json
 from sor_ppa.data.problems import PathLike, Problems, read_json
+from sor_ppa.data.ranking.annotations import box_value_problem
 from sor_ppa.errors import DataError
 from sor_ppa.evaluation.results_checks import Id, image_problem, record_problem
 from sor_ppa.evaluation.rle import box_of_rle, encode_masks, segmentation_to_rle

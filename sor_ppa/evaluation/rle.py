@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sor_ppa.data.annotations import compressed_rle, segmentation_problem
+from sor_ppa.data.ranking.annotations import compressed_rle, segmentation_problem
 
 Rle = dict[str, Any]
 

@@ -10,7 +10,7 @@ import pytest
 
 from sor_ppa.data.benchmarks import BENCHMARKS, Benchmark, Layout, Part, Split
 from sor_ppa.data.benchmarks.rows import folders_layout, same_folder, video_archive
-from sor_ppa.data.dense import FIELDS
+from sor_ppa.data.dense.folders import FIELDS
 from sor_ppa.data.layouts import drawn_part, find_layout, split_dicts
 from sor_ppa.data.mask_io import read_mask
 from sor_ppa.errors import DataError

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.annotations import segmentation_to_mask
 from sor_ppa.data.ranking import load_assr, load_irsr, load_ranked_coco
+from sor_ppa.data.ranking.annotations import segmentation_to_mask
 from tests.data.scripts import script
 from tests.data.sets import irsr_records, write_assr, write_irsr
 

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sor_ppa.data.annotations import segmentation_problem, segmentation_to_mask
 from sor_ppa.data.derived.ranks import prior_score
 from sor_ppa.data.image_io import read_image
 from sor_ppa.data.pairs import Folder, pair_by_stem
+from sor_ppa.data.ranking.annotations import segmentation_problem, segmentation_to_mask
 from sor_ppa.data.scenes.compose import SceneSettings, compose_scene, plain_scene
 from sor_ppa.data.scenes.cutouts import cut_out, match_light, paste, remove_region, touched_sides
 from sor_ppa.data.scenes.regions import (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sor_ppa.data.annotations import segmentation_to_mask
+from sor_ppa.data.ranking.annotations import segmentation_to_mask
 from sor_ppa.evaluation.ranking import (
     map_mae,
     mask_iou,

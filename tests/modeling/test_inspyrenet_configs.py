@@ -9,7 +9,7 @@ from detectron2.modeling import META_ARCH_REGISTRY
 
 import sor_ppa.modeling  # noqa: F401  registers the networks
 from sor_ppa import model_zoo
-from sor_ppa.data.dense_sizes import SizeRule
+from sor_ppa.data.dense.sizes import SizeRule
 from tests.modeling import golden, published
 
 FOLDER = golden.ROOT / "configs" / "inspyrenet"

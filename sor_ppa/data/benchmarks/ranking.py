@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sor_ppa.data.assr import load_assr
 from sor_ppa.data.benchmarks.rows import Benchmark, Split
-from sor_ppa.data.irsr import load_irsr
+from sor_ppa.data.ranking.assr import load_assr
+from sor_ppa.data.ranking.irsr import load_irsr
 
 
 def _assr(split: str, count: int) -> Split:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sor_ppa.data.annotations import is_finite_number
 from sor_ppa.data.problems import PathLike, Problems, read_json
+from sor_ppa.data.ranking.annotations import is_finite_number
 
 
 def read_fixation_points(

@@ -9,10 +9,10 @@ from typing import Any
 
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.annotations import is_int, rank_problem, ranks_problem, size_problem
 from sor_ppa.data.dataset_dicts import checked_box, object_problem, size_differs
 from sor_ppa.data.files import header_sizes, joined, missing_files
 from sor_ppa.data.problems import PathLike, Problems, read_json
+from sor_ppa.data.ranking.annotations import is_int, rank_problem, ranks_problem, size_problem
 from sor_ppa.errors import DataError, ImageError
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sor_ppa.config import get_cfg
-from sor_ppa.data.dense_sizes import SizeRule, dynamic_size, size_pair
+from sor_ppa.data.dense.sizes import SizeRule, dynamic_size, size_pair
 from sor_ppa.errors import ConfigError
 from tests.data.pictures import smooth_rgb
 

@@ -9,7 +9,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from sor_ppa.config import get_cfg
-from sor_ppa.data.dense import load_sod_folder, register_sod_folder
+from sor_ppa.data.dense.folders import load_sod_folder, register_sod_folder
 from sor_ppa.data.extra import register_extra
 from sor_ppa.errors import ConfigError, DataError
 

@@ -14,10 +14,10 @@ from typing import Any
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.coco_file import CocoInstances, Id, rank_info, read_coco
 from sor_ppa.data.dataset_dicts import annotation_dict
 from sor_ppa.data.names import is_registered
 from sor_ppa.data.problems import PathLike, Problems
+from sor_ppa.data.ranking.coco_file import CocoInstances, Id, rank_info, read_coco
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.annotations import is_finite_number, ranks_problem
 from sor_ppa.data.dataset_dicts import checked_annotation
 from sor_ppa.data.files import files_by_stem, header_sizes, in_threads
 from sor_ppa.data.problems import PathLike, Problems, read_json
+from sor_ppa.data.ranking.annotations import is_finite_number, ranks_problem
 from sor_ppa.errors import DataError, ImageError
 
 _RANKED_OBJECTS = 5

@@ -11,11 +11,11 @@ from typing import Any
 
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.annotations import is_int
 from sor_ppa.data.dataset_dicts import checked_annotation, size_differs
 from sor_ppa.data.files import header_sizes, missing_files
-from sor_ppa.data.plain_pickle import read_plain_pickle
 from sor_ppa.data.problems import PathLike, Problems
+from sor_ppa.data.ranking.annotations import is_int
+from sor_ppa.data.ranking.plain_pickle import read_plain_pickle
 from sor_ppa.errors import DataError, ImageError
 
 

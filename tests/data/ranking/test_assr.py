@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from detectron2.structures import BoxMode
 
-from sor_ppa.data.assr import load_assr, rank_of_value
+from sor_ppa.data.ranking.assr import load_assr, rank_of_value
 from sor_ppa.errors import DataError
 from tests.data.sets import HEIGHT, WIDTH, picture, write_assr
 

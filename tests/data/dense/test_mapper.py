@@ -13,7 +13,7 @@ from detectron2.config import CfgNode
 
 from sor_ppa.config import get_cfg
 from sor_ppa.data import build_mapper, write_image
-from sor_ppa.data.dense_mapper import DenseMapper
+from sor_ppa.data.dense.mapper import DenseMapper
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError, DataError, ImageError
 from tests.data.pictures import exif, save, smooth_rgb, turned

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as mask_utils
 
-from sor_ppa.data.annotations import (
+from sor_ppa.data.ranking.annotations import (
     box_form_problem,
     box_value_problem,
     compressed_rle,

@@ -11,8 +11,8 @@ from detectron2.config import CfgNode, configurable
 from detectron2.data import transforms as T
 
 from sor_ppa.data.dataset_dicts import size_differs
-from sor_ppa.data.dense_sizes import SizeRule, channels_first
-from sor_ppa.data.dense_transforms import build_dense_augmentation
+from sor_ppa.data.dense.sizes import SizeRule, channels_first
+from sor_ppa.data.dense.transforms import build_dense_augmentation
 from sor_ppa.data.image_io import MAX_PIXELS, read_image
 from sor_ppa.data.mask_io import MASK_MODES, read_mask
 from sor_ppa.errors import ConfigError, DataError

@@ -15,7 +15,7 @@ from detectron2.structures import BoxMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sor_ppa.data.plain_pickle import read_plain_pickle
+from sor_ppa.data.ranking.plain_pickle import read_plain_pickle
 from sor_ppa.errors import DataError
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

@@ -16,7 +16,7 @@ from detectron2.data import transforms as T
 from fvcore.transforms.transform import NoOpTransform, Transform, TransformList
 from PIL import Image, ImageEnhance
 
-from sor_ppa.data.dense_sizes import size_pair
+from sor_ppa.data.dense.sizes import size_pair
 from sor_ppa.data.transforms import random_flip
 from sor_ppa.errors import ConfigError
 

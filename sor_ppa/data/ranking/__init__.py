@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sor_ppa.data.assr import load_assr, rank_of_value
-from sor_ppa.data.irsr import load_irsr, ranks_of_levels
-from sor_ppa.data.ranked_coco import load_ranked_coco, register_ranked_coco
+from sor_ppa.data.ranking.assr import load_assr, rank_of_value
+from sor_ppa.data.ranking.irsr import load_irsr, ranks_of_levels
+from sor_ppa.data.ranking.ranked_coco import load_ranked_coco, register_ranked_coco
 
 __all__ = [
     "load_assr",

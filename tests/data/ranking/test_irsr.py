@@ -12,7 +12,7 @@ import pytest
 from detectron2.structures import BoxMode
 from pycocotools import mask as mask_utils
 
-from sor_ppa.data.irsr import load_irsr, ranks_of_levels
+from sor_ppa.data.ranking.irsr import load_irsr, ranks_of_levels
 from sor_ppa.errors import DataError
 from tests.data.sets import HEIGHT, WIDTH, irsr_records, write_irsr
 

@@ -13,7 +13,7 @@ from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image, ImageDraw
 
 from sor_ppa.config import get_cfg
-from sor_ppa.data.dense_transforms import (
+from sor_ppa.data.dense.transforms import (
     CentreCropTransform,
     RandomEnhance,
     RandomScaleCrop,
