@@ -196,6 +196,8 @@ def _add_dense(cfg: CfgNode) -> None:
     inputs.INTERPOLATION = "bilinear"
     # What comes beside the picture, in this order: of "depth", "flow", "thermal".
     inputs.MODALITIES = ()
+    # Whether the network also sees them when it is used; else they only teach it.
+    inputs.TEST_MODALITIES = False
     # False: training without masks; none is read, even where there are some.
     inputs.USE_MASKS = True
     # What a mask's grey levels become: "soft" (/ 255), "threshold" (> 127), "minmax" (stretched).
