@@ -51,6 +51,9 @@ def _add_common(cfg: CfgNode) -> None:
 def _add_backbones(cfg: CfgNode) -> None:
     # True: `build_fcos_resnet_fpn_backbone` takes MobileNetV2 in place of a ResNet.
     cfg.MODEL.MOBILENET = False
+    # MobileNetV2 pads for strides as TensorFlow does, where its weights were trained. (The bundled
+    # ranking and saliency models were trained without.)
+    cfg.MODEL.MOBILENETV2 = CfgNode({"SAME_PADDING": False})
 
     cfg.MODEL.VOVNET = CfgNode()
     # One of V-19-slim-dw-eSE, V-19-dw-eSE, V-19-slim-eSE, V-19-eSE, V-39-eSE, V-57-eSE, V-99-eSE.

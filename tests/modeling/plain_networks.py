@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from detectron2.modeling import Backbone
+from torch import nn
 
 from sor_ppa.modeling.backbone.res2net import Res2Net50
 from sor_ppa.modeling.backbone.swin import SwinTransformer
@@ -22,6 +23,19 @@ NETWORKS: dict[str, Callable[..., PlainInSPyReNet]] = {
 }
 BACKBONES: dict[str, Callable[[], Backbone]] = {"res2net50": Res2Net50, "swinb": SwinTransformer}
 FEATURES = ("stem", "res2", "res3", "res4", "res5")
+
+
+class AsList(nn.Module):
+    """A product backbone under the slow network."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.channels = tuple(backbone.output_shape()[name].channels for name in FEATURES)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        maps = self.backbone(x)
+        return [maps[name] for name in FEATURES]
 
 
 def filled(name: str, **options: Any) -> PlainInSPyReNet:

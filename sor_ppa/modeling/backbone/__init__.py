@@ -15,6 +15,7 @@ from sor_ppa.modeling.backbone.fpn import (
 )
 from sor_ppa.modeling.backbone.mobilenet import MobileNetV2, build_mnv2_backbone
 from sor_ppa.modeling.backbone.res2net import Res2Net50, build_res2net50_backbone
+from sor_ppa.modeling.backbone.resnet import ResNet50Maps, build_resnet50_maps_backbone
 from sor_ppa.modeling.backbone.swin import SwinTransformer, build_swin_b_backbone
 from sor_ppa.modeling.backbone.vovnet import BODIES, VoVNet, build_vovnet_backbone
 
@@ -24,6 +25,7 @@ __all__ = [
     "LastLevelP6P7",
     "MobileNetV2",
     "Res2Net50",
+    "ResNet50Maps",
     "SwinTransformer",
     "VoVNet",
     "build_fcos_mobilenetv2_fpn_backbone",
@@ -33,6 +35,7 @@ __all__ = [
     "build_mnv2_backbone",
     "build_mobilenetv2_fpn_backbone",
     "build_res2net50_backbone",
+    "build_resnet50_maps_backbone",
     "build_swin_b_backbone",
     "build_top_block",
     "build_vovnet_backbone",

@@ -30,6 +30,21 @@ _OUTPUT_INDEX = {"stem": 1, "res2": 3, "res3": 6, "res4": 13, "res5": 17}
 _FREEZE_INDEX = tuple(_OUTPUT_INDEX.values())
 
 
+class SamePaddedConv2d(nn.Conv2d):
+    """A convolution of stride 2 that pads as TensorFlow's "SAME" does: even sizes only at the end.
+
+    (N, C, H, W) -> (N, O, ceil(H / 2), ceil(W / 2)), for odd kernels.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        padding = []
+        for axis in (-1, -2):
+            half = self.kernel_size[axis] // 2
+            padding += [half - 1 + input.shape[axis] % 2, half]
+        return self._conv_forward(nn.functional.pad(input, padding), self.weight, self.bias)
+
+
 def _conv_norm(
     in_channels: int,
     out_channels: int,
@@ -39,14 +54,16 @@ def _conv_norm(
     groups: int = 1,
     norm: str,
     activation: bool = True,
+    same_padding: bool = False,
 ) -> list[nn.Module]:
     """Convolution without bias, norm and (if wanted) ReLU6."""
-    conv = nn.Conv2d(
+    same_padding = same_padding and stride == 2
+    conv = (SamePaddedConv2d if same_padding else nn.Conv2d)(
         in_channels,
         out_channels,
         kernel_size,
         stride,
-        padding=kernel_size // 2,
+        padding=0 if same_padding else kernel_size // 2,
         groups=groups,
         bias=False,
     )
@@ -63,16 +80,32 @@ class InvertedResidual(nn.Module):
         stride: of the depthwise convolution.
         expansion: hidden channels / ``in_channels``; 1 leaves the first convolution out.
         norm: name of the norm for detectron2's ``get_norm``.
+        same_padding: pad for the stride as TensorFlow does.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, stride: int, expansion: int, norm: str
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int,
+        expansion: int,
+        norm: str,
+        same_padding: bool = False,
     ) -> None:
         super().__init__()
         hidden = round(in_channels * expansion)
         self.residual = stride == 1 and in_channels == out_channels
         parts = _conv_norm(in_channels, hidden, norm=norm) if expansion != 1 else []
-        parts += _conv_norm(hidden, hidden, kernel_size=3, stride=stride, groups=hidden, norm=norm)
+        parts += _conv_norm(
+            hidden,
+            hidden,
+            kernel_size=3,
+            stride=stride,
+            groups=hidden,
+            norm=norm,
+            same_padding=same_padding,
+        )
         parts += _conv_norm(hidden, out_channels, norm=norm, activation=False)
         self.conv = nn.Sequential(*parts)
 
@@ -92,14 +125,29 @@ class MobileNetV2(Backbone):
         norm: name of the norm for detectron2's ``get_norm``; must not be "".
         freeze_at: 0 leaves everything trainable, 1 fixes the half-resolution part, 2 also what
             leads to res2, ..., 5 everything; batch norms in fixed parts become FrozenBN.
+        same_padding: pad for strides as TensorFlow does. Weights that were trained so see bright
+            right and lower borders otherwise, which whoever learns without masks takes for
+            salient.
     """
 
     @configurable
     def __init__(
-        self, *, input_channels: int = 3, norm: str = "FrozenBN", freeze_at: int = 0
+        self,
+        *,
+        input_channels: int = 3,
+        norm: str = "FrozenBN",
+        freeze_at: int = 0,
+        same_padding: bool = False,
     ) -> None:
         super().__init__()
-        stem = _conv_norm(input_channels, _STEM_CHANNELS, kernel_size=3, stride=2, norm=norm)
+        stem = _conv_norm(
+            input_channels,
+            _STEM_CHANNELS,
+            kernel_size=3,
+            stride=2,
+            norm=norm,
+            same_padding=same_padding,
+        )
         features: list[nn.Module] = [nn.Sequential(*stem)]
         channels, widths = _STEM_CHANNELS, [_STEM_CHANNELS]
         for expansion, out_channels, blocks, first_stride in _ROWS:
@@ -107,7 +155,12 @@ class MobileNetV2(Backbone):
                 stride = first_stride if block == 0 else 1
                 features.append(
                     InvertedResidual(
-                        channels, out_channels, stride=stride, expansion=expansion, norm=norm
+                        channels,
+                        out_channels,
+                        stride=stride,
+                        expansion=expansion,
+                        norm=norm,
+                        same_padding=same_padding,
                     )
                 )
                 channels = out_channels
@@ -125,6 +178,7 @@ class MobileNetV2(Backbone):
         return {
             "input_channels": input_shape.channels,
             "freeze_at": cfg.MODEL.BACKBONE.FREEZE_AT,
+            "same_padding": cfg.MODEL.MOBILENETV2.SAME_PADDING,
         }
 
     def _initialise(self) -> None:
@@ -163,5 +217,5 @@ class MobileNetV2(Backbone):
 
 @register(BACKBONE_REGISTRY)
 def build_mnv2_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> MobileNetV2:
-    """MobileNetV2; only ``cfg.MODEL.BACKBONE.FREEZE_AT`` is read."""
+    """MobileNetV2; reads ``MODEL.BACKBONE.FREEZE_AT`` and ``MODEL.MOBILENETV2.SAME_PADDING``."""
     return MobileNetV2(cfg, input_shape)

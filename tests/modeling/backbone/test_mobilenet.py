@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
 from torch import nn
 
 from sor_ppa.config import get_cfg
-from sor_ppa.modeling.backbone.mobilenet import MobileNetV2, build_mnv2_backbone
+from sor_ppa.modeling.backbone.mobilenet import MobileNetV2, SamePaddedConv2d, build_mnv2_backbone
 
 CHANNELS = {"res2": 24, "res3": 32, "res4": 96, "res5": 320}
 
@@ -97,3 +98,27 @@ def test_trainable_norm_in_frozen_parts_becomes_fixed() -> None:
     model = MobileNetV2(norm="BN", freeze_at=2)
     assert isinstance(model.features[3].conv[1], FrozenBatchNorm2d)
     assert isinstance(model.features[4].conv[1], nn.BatchNorm2d)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 8), (8, 7), (12, 12)])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_same_padding_puts_the_kernel_where_tensorflow_does(
+    size: tuple[int, int], kernel: int
+) -> None:
+    torch.manual_seed(0)
+    conv = SamePaddedConv2d(2, 3, kernel, 2, bias=False)
+    x = torch.randn(1, 2, *size)
+    padding = []
+    for length in reversed(size):
+        total = max((-(-length // 2) - 1) * 2 + kernel - length, 0)  # as TensorFlow documents it
+        padding += [total // 2, total - total // 2]
+    expected = F.conv2d(F.pad(x, padding), conv.weight, stride=2)
+    torch.testing.assert_close(conv(x), expected)
+
+
+def test_same_padding_changes_no_name_and_no_size() -> None:
+    plain, same = MobileNetV2(), MobileNetV2(same_padding=True)
+    assert list(plain.state_dict()) == list(same.state_dict())
+    x = torch.randn(1, 3, 64, 96)
+    ours, expected = same(x), plain(x)
+    assert {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in expected.items()}

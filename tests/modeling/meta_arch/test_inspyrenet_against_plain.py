@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from detectron2.modeling import Backbone
 from torch import nn
 
 from sor_ppa.modeling.backbone import MobileNetV2
@@ -18,24 +17,11 @@ from sor_ppa.modeling.fuse import fuse_for_inference
 from sor_ppa.modeling.meta_arch.inspyrenet import InSPyReNet
 from tests.goldens.fill import image
 from tests.modeling.plain_inspyrenet import PlainInSPyReNet, normalise
-from tests.modeling.plain_networks import FEATURES, filled, product_like
+from tests.modeling.plain_networks import FEATURES, AsList, filled, product_like
 
 LEVELS = ("d3", "d2", "d1", "d0", "p2", "p1", "p0")
 SIZES = ((64, 96), (68, 100), (96, 36))
 Pair = tuple[PlainInSPyReNet, InSPyReNet]
-
-
-class AsList(nn.Module):
-    """A product backbone under the slow network."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.channels = tuple(backbone.output_shape()[name].channels for name in FEATURES)
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        maps = self.backbone(x)
-        return [maps[name] for name in FEATURES]
 
 
 def perturb(network: nn.Module, seed: int) -> None:
