@@ -3,9 +3,11 @@
     python tools/convert_checkpoint.py published.pth sor_ppa_v39.safetensors --config sor/ppa.yaml
     python tools/convert_checkpoint.py output/model_final.pth tiny.safetensors --half \
         --config sor/tiny.yaml
+    python tools/convert_checkpoint.py moco_v2_200ep_pretrain.pth.tar encoder.safetensors
 
-Reads published SOR and CenterMask2 checkpoints, torchvision's MobileNetV2, detectron2's Mask R-CNN
-.pkl (with --allow-pickle) and checkpoints of tools/train_net.py. What a file is, it tells itself.
+Reads published checkpoints of SOR, CenterMask2, InSPyReNet, A2S, CoRNet and MIDNet, encoders of
+MoCo, torchvision and timm, detectron2's Mask R-CNN .pkl (with --allow-pickle) and checkpoints of
+tools/train_net.py. What a file is, it tells itself.
 """
 
 from __future__ import annotations

@@ -13,12 +13,14 @@ import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
-from sor_ppa.checkpoint import atomic, conversion, fit, formats
+from sor_ppa.checkpoint import atomic, conversion, encoders, fit, formats
 from sor_ppa.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
 
 _LAST = "last_checkpoint"
+# Under this name a training passes itself.
+_TRAINER = "trainer"
 
 
 class SaliencyCheckpointer(DetectionCheckpointer):
@@ -139,7 +141,11 @@ class SaliencyCheckpointer(DetectionCheckpointer):
         """
         last = self.get_checkpoint_file() if resume else ""
         if not last:
-            return self.load(path, checkpointables=[])
+            rest = self.load(path, checkpointables=[])
+            if _TRAINER in self.checkpointables:  # about to train
+                fitted = self.last_fit if path else None
+                encoders.warn_of_random_encoders(self.model.state_dict(), fitted)
+            return rest
         strict, self.strict = self.strict, True
         try:
             return self.load(last)
@@ -204,6 +210,7 @@ class SaliencyCheckpointer(DetectionCheckpointer):
         result, source = conversion.arrange(checkpoint, self.model.state_dict())
         for key in ("model", "__metadata__"):
             checkpoint.pop(key, None)
+        encoders.check_encoders(result, self._reading, title=source.title)
         fit.check(result, self._reading, title=source.title, strict=self.strict)
         self.model.load_state_dict(result.kept, strict=False)
         level = logging.INFO if result.complete else logging.WARNING
@@ -229,7 +236,7 @@ def _iteration(path: Path) -> int | None:
     except Exception:  # torn, foreign or not mappable: not one to resume from
         return None
     iteration = data.get("iteration") if isinstance(data, dict) else None
-    return iteration if isinstance(iteration, int) and "trainer" in data else None
+    return iteration if isinstance(iteration, int) and _TRAINER in data else None
 
 
 def _check_finite(state: dict[str, torch.Tensor], name: str) -> None:

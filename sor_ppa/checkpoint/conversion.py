@@ -10,7 +10,7 @@ import torch
 from detectron2.checkpoint.c2_model_loading import align_and_update_state_dicts
 from torch import Tensor
 
-from sor_ppa.checkpoint import fit, formats, published
+from sor_ppa.checkpoint import encoders, fit, formats, published
 from sor_ppa.errors import CheckpointError
 
 _HALF_MAX = torch.finfo(torch.float16).max
@@ -71,6 +71,7 @@ def convert_file(
         result, source = _without_model(payload)
     else:
         result, source = arrange(payload, model_state)
+        encoders.check_encoders(result, src, title=source.title)
         fit.check(result, src, title=source.title, strict=False)
     metadata = {"format": "sor_ppa", "config": config, "source": source.name}
     tensors = {name: shrink(value) if half else value for name, value in result.kept.items()}

@@ -16,6 +16,8 @@ from sor_ppa.errors import CheckpointError
 # A file of which less than this share fits (or that fills less than this share of the model,
 # whichever is more) belongs to another network.
 _LEAST_SHARE = 0.2
+# What the names of backbones and encoders begin with.
+_BODIES = ("backbone.", "encoder.", "t_net.")
 
 Shape = tuple[int, ...]
 
@@ -121,7 +123,11 @@ def check(result: Fit, path: str, *, title: str, strict: bool) -> None:
 def describe(result: Fit, path: str, *, title: str) -> str:
     """The account for the log: what was loaded, and one table of what was skipped."""
     total = len(result.kept) + len(result.misfits) + len(result.unexpected) + len(result.dropped)
-    lines = [f"Loaded {len(result.kept)} of the {total} tensors of {path}, {title}."]
+    twice = len(result.kept) - len({id(value) for value in result.kept.values()})
+    loaded = len(result.kept) - twice
+    lines = [f"Loaded {loaded} of the {total - twice} tensors of {path}, {title}."]
+    if twice:
+        lines.append(f"{twice} of them went into two encoders each.")
     if result.misfits:
         rows = [(m.name, m.file_shape, m.model_shape, m.why) for m in result.misfits]
         table = tabulate(rows, headers=["skipped tensor", "file", "model", "why"])
@@ -151,7 +157,10 @@ def group_name(name: str) -> str:
 
 def _another_body(result: Fit) -> bool:
     """Heads of different networks may share names and shapes; their bodies tell them apart."""
-    body = "backbone."
+    return any(_differs(result, body) for body in _BODIES)
+
+
+def _differs(result: Fit, body: str) -> bool:
     misfits = [misfit.name for misfit in result.misfits]
     in_file = any(name.startswith(body) for name in (*misfits, *result.unexpected))
     in_model = any(name.startswith(body) for name in (*misfits, *result.missing))

@@ -1,7 +1,7 @@
 """Which weights file is this, and what are its tensors called here?
 
 A file is recognised by the names in it, never by its own name. Our networks keep the published
-names of SOR, CenterMask2 and InSPyReNet, so most files only need a prefix; torchvision's
+names of SOR, CenterMask2, InSPyReNet and A2S, so most files only need a prefix; torchvision's
 MobileNetV2 and timm's Swin need a rename. Layers whose shapes differ (80 COCO classes, say) are
 left to :mod:`.fit`.
 """
@@ -12,17 +12,20 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from sor_ppa.checkpoint.encoders import ENCODERS
 from sor_ppa.checkpoint.published_dense import DENSE_SOURCES
+from sor_ppa.checkpoint.published_unlabelled import EMPTY_NAMES, UNLABELLED_SOURCES
 from sor_ppa.checkpoint.source import Source
 
 State = Mapping[str, Any]
 
 # Wrappers put these before every name: DistributedDataParallel, torch.compile, Lightning.
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
-# Where a file that holds only a backbone may belong.
-_HOMES = ("", "backbone.bottom_up.", "backbone.")
+# Where a file that holds only a backbone may belong; two encoders get the same numbers each.
+_HOMES = (("",), ("backbone.bottom_up.",), ("backbone.",), ENCODERS)
 # Names that carry nothing to load, and why.
 _EMPTY_NAMES = (
+    *EMPTY_NAMES,
     (re.compile(r"^pixel_(mean|std)$"), "the config's PIXEL_MEAN and PIXEL_STD are used"),
     (re.compile(r"\.num_batches_tracked$"), "a counter of the training that made the file"),
     (re.compile(r"anchor_generator\.cell_anchors"), "computed from the config"),
@@ -83,6 +86,7 @@ SOURCES = (
         "vovnet", "a VoVNet backbone", (r"^stem\.stem_1/conv\.weight$",), home="backbone.bottom_up."
     ),
     *DENSE_SOURCES,
+    *UNLABELLED_SOURCES,
 )
 UNKNOWN = Source("unknown", "a checkpoint of unknown origin", ())
 OURS = Source("sor_ppa", "a checkpoint of this project", ())
@@ -127,23 +131,29 @@ def convert(
     dropped: dict[str, str] = {}
     known = frozenset(model_names or ())
     for name, value in strip_wrappers(state).items():
-        why = None if _has_place(name, known) else _why_empty(name)
         new = source.rename(name)
+        why = None if _has_place(new or name, known) else _why_empty(name)
         if why or new is None:
             dropped[name] = why or "no such layer here"
         else:
             renamed[new] = value
-    home = _best_home(renamed, known) if known else source.home
-    return {home + name: value for name, value in renamed.items()}, dropped
+    homes = _best_homes(renamed, known) if known else (source.home,)
+    return {home + name: value for home in homes for name, value in renamed.items()}, dropped
 
 
 def _has_place(name: str, known: frozenset[str]) -> bool:
-    return any(home + name in known for home in _HOMES)
+    return any(home + name in known for homes in _HOMES for home in homes)
 
 
 def _why_empty(name: str) -> str | None:
     return next((why for pattern, why in _EMPTY_NAMES if pattern.search(name)), None)
 
 
-def _best_home(state: State, model_names: frozenset[str]) -> str:
-    return max(_HOMES, key=lambda home: sum(home + name in model_names for name in state))
+def _best_homes(state: State, model_names: frozenset[str]) -> tuple[str, ...]:
+    """The prefixes under which most of the names are the model's, of those that it has."""
+
+    def fitting(homes: tuple[str, ...]) -> int:
+        return sum(homes[0] + name in model_names for name in state)
+
+    best = max(_HOMES, key=fitting)
+    return tuple(home for home in best if any(name.startswith(home) for name in model_names))

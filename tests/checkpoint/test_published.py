@@ -26,6 +26,11 @@ NAMES = {
     "torchvision-mobilenetv2": ["features.0.0.weight", "features.1.conv.0.0.weight"],
     "mobilenetv2": ["features.0.0.weight", "features.2.conv.7.weight"],
     "vovnet": ["stem.stem_1/conv.weight"],
+    "a2s": ["encoder.conv1.weight", "decoder.ad2.ad0.0.weight", "decoder.fusion.ad0.0.weight"],
+    "cornet": ["encoder.features.0.0.weight", "decoder.adapter0.0.weight"],
+    "midnet": ["encoder.conv1.weight", "t_net.conv1.weight", "decoder.gfb4_1.ca1.weight"],
+    "moco": ["encoder_q.conv1.weight", "encoder_k.conv1.weight", "queue"],
+    "resnet": ["conv1.weight", "bn1.weight", "layer1.0.conv1.weight"],
     "unknown": ["layer1.0.conv1.weight"],
 }
 
