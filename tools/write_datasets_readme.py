@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from sor_ppa.data.aliases import resolve_name
 from sor_ppa.data.benchmarks import FAMILIES, Benchmark, Layout
 from sor_ppa.data.benchmarks.rows import (
     fixation,
@@ -19,6 +20,7 @@ from sor_ppa.data.benchmarks.rows import (
     same_folder,
     video,
 )
+from sor_ppa.data.dense.pseudo import label_path, task_of
 from sor_ppa.data.pairs import Folder
 
 README = Path(__file__).resolve().parents[1] / "datasets" / "README.md"
@@ -35,12 +37,20 @@ _USED_BY = {
     "flat": "CascadePSP",
     "msinet": "MSI-Net; `{s}` also in lower case",
 }
+# Sets that networks without labels are trained on, and those that they are compared on, as their
+# papers call them (Zhou et al., CVPR 2023).
+_TRAINED_ON = ("DUTS-TR", "MSB-TR", "RGBD-TR", "RGBD-TR-2985", "VT5000-TR", "VSOD-TR")
+_COMPARED_ON = (
+    *("PASCAL-S", "ECSSD", "MSB-TE", "DUTS-TE", "HKU-IS", "DUT-OMRON"),
+    *("NJUD", "NLPR", "RGBD135", "SIP", "VT5000-TE", "VT1000", "VT821"),
+    *("FBMS", "SegV2", "DAVIS-TE", "DAVSOD-TE"),
+)
 _NAMES = {"image": "pictures", "mask": "masks"}
 
 
 def filled_readme(text: str) -> str:
     """The README with what stands between its markers made anew."""
-    for name, lines in (("sets", _sets()), ("layouts", _layouts())):
+    for name, lines in (("sets", _sets()), ("layouts", _layouts()), ("tasks", _tasks())):
         begin, end = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
         before, rest = text.split(begin)
         text = f"{before}{begin}\n\n{chr(10).join(lines)}\n\n{end}{rest.split(end)[1]}"
@@ -86,6 +96,17 @@ def _layouts() -> Iterator[str]:
     for rows in FAMILIES.values():
         yield from (line for row in rows if not row.loader for line in _places(row))
     yield "```"
+
+
+def _tasks() -> Iterator[str]:
+    """The sets of the literature by task, and where their pseudo labels lie."""
+    yield "| task | set for training | its pseudo labels | sets for comparison |"
+    yield "|---|---|---|---|"
+    for paper in _TRAINED_ON:
+        name, task = resolve_name(paper), task_of(paper)
+        where = label_path("<root>", task, name, "<video>/<stem>" if task == "video" else "<stem>")
+        tests = [f"`{resolve_name(test)}`" for test in _COMPARED_ON if task_of(test) == task]
+        yield f"| {task} | `{name}` ({paper}) | `{where}` | {', '.join(tests)} |"
 
 
 def _patterns() -> list[Layout]:

@@ -11,7 +11,10 @@ from detectron2.data import DatasetCatalog
 from sor_ppa.data.benchmarks import BENCHMARKS
 from sor_ppa.errors import ConfigError
 
-__all__ = ["resolve_config", "resolve_name", "spellings"]
+__all__ = ["PSEUDO", "resolve_config", "resolve_name", "spellings"]
+
+# End of the names of sets with pseudo labels in place of masks (see sor_ppa.data.dense.pseudo).
+PSEUDO = "_pseudo"
 
 # Used for several sets: the registered name must be given, as for sets of several splits.
 _AMBIGUOUS = {
@@ -26,13 +29,16 @@ def resolve_name(name: str) -> str:
     """The registered name of a data set for any of its usual spellings.
 
     Upper and lower case, blanks and punctuation make no difference: "DUT-OMRON", "DUTOMRON" and
-    "dut_omron" are one set. A registered name stands for itself, and so does an unknown one.
+    "dut_omron" are one set. A registered name stands for itself, and so does an unknown one. What
+    ends in ``_pseudo`` keeps that: "DUTS-TR_pseudo" is "duts_train_pseudo".
 
     Raises:
         ConfigError: the spelling is used for several sets; names them.
     """
     if name in DatasetCatalog.list():
         return name
+    if name.endswith(PSEUDO):
+        return resolve_name(name.removesuffix(PSEUDO)) + PSEUDO
     # With a slash it is a path, not a spelling.
     candidates = spellings().get(_plain(name), (name,)) if "/" not in name else (name,)
     if len(candidates) > 1 or name.upper() in _AMBIGUOUS:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from sor_ppa.data.benchmarks import Benchmark, Split
+from sor_ppa.data.benchmarks import Benchmark, Layout, Split
+from sor_ppa.data.dense.folders import sod_folders
+from sor_ppa.data.file_facts import Facts, facts_of
 from sor_ppa.data.files import in_threads
-from sor_ppa.data.image_io import image_size, pixel_format, read_labels
 from sor_ppa.data.layouts import drawn_part, find_layout, paired_files
-from sor_ppa.data.pairs import Pair
-from sor_ppa.errors import DataError, ImageError
+from sor_ppa.data.pairs import Pair, folder_exists
+from sor_ppa.errors import DataError
 
-__all__ = ["SetReport", "check_set"]
+__all__ = ["SetReport", "check_set", "folders_row"]
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -37,9 +38,11 @@ class SetReport:
         is_stated: whether that number was seen at its source (another one then is an error).
         opened: pictures whose files were opened.
         masks: how many masks there are of each pixel format and kind of values.
+        modalities: how many files of each pixel format there are of each kind beside the picture.
         sizes: how many pictures there are of each (height, width).
         errors: what makes the set unusable, or another one than the published.
         warnings: what works, but should be known.
+        notes: what is no fault at all, but done in a way that one may want to know.
     """
 
     name: str
@@ -50,9 +53,11 @@ class SetReport:
     is_stated: bool = True
     opened: int = 0
     masks: Counter[str] = field(default_factory=Counter)
+    modalities: dict[str, Counter[str]] = field(default_factory=dict)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON; of the sizes the commonest, the smallest and the largest."""
@@ -61,7 +66,21 @@ class SetReport:
         if ordered:
             common = self.sizes.most_common(1)[0][0]
             sizes = {"commonest": common, "smallest": ordered[0], "largest": ordered[-1]}
-        return {**self.__dict__, "masks": dict(self.masks), "sizes": sizes}
+        formats = {kind: dict(found) for kind, found in self.modalities.items()}
+        counted = {"masks": dict(self.masks), "modalities": formats, "sizes": sizes}
+        return {**self.__dict__, **counted}
+
+
+def folders_row(paths: Mapping[str, str], *, video: bool = False) -> Benchmark:
+    """Folders of one's own as a row of the table, for :func:`check_set`.
+
+    Args:
+        paths: of :func:`sor_ppa.data.dense.folders.sod_paths`.
+        video: the pictures are frames.
+    """
+    lead = "mask" if video and "mask" in paths else ""
+    split = Split(None, layouts=(Layout("own", sod_folders(paths)),), lead=lead)
+    return Benchmark(paths["image"], "sod", {"": split}, paper="", homepage="", licence="")
 
 
 def check_set(
@@ -118,7 +137,8 @@ def _check_files(
         report.errors.append(f"not there: none of {', '.join(places)} in {root}")
         return
     report.layout = layout.family
-    report.folders = {kind: folder.path for kind, folder in layout.folders.items()}
+    there = {kind: folder for kind, folder in layout.folders.items() if folder_exists(folder)}
+    report.folders = {kind: folder.path for kind, folder in there.items()}
     try:
         pairs, problems = paired_files(split, layout)
     except DataError as error:
@@ -127,6 +147,10 @@ def _check_files(
     report.errors += problems
     pairs = [pairs[place] for place in drawn_part(len(pairs), split.part)]
     report.pictures = len(pairs)
+    without = sum("flow" not in pair.paths for pair in pairs)
+    if split.is_video and without:
+        text = f"flow: {without:,} of {len(pairs):,} frames have no picture of it; it is computed"
+        report.notes.append(f"{text} (by datasets/prepare_flow.py once and for all)")
     _open_all(report, _spread(pairs, sample), progress)
 
 
@@ -139,54 +163,41 @@ def _spread(pairs: list[Pair], sample: int | None) -> list[Pair]:
 
 def _open_all(report: SetReport, pairs: Sequence[Pair], progress: Progress | None) -> None:
     blocks = [pairs[start : start + _BLOCK] for start in range(0, len(pairs), _BLOCK)]
-    differing: list[str] = []
+    found: list[Facts] = []
     for block in progress(blocks, len(blocks)) if progress else blocks:
-        for facts in in_threads(_facts, block):
-            report.opened += 1
-            report.errors += facts.errors
-            report.masks.update(facts.masks)
-            if facts.size:
-                report.sizes[facts.size] += 1
-            differing += facts.differing
-    if differing:
-        text = f"{len(differing)} of another size than the picture, e.g. {differing[0]}"
+        found += in_threads(facts_of, block)
+    report.opened = len(found)
+    report.sizes.update(facts.size for facts in found if facts.size)
+    for facts in found:
+        report.errors += facts.errors
+        report.masks.update(facts.masks)
+        for kind, pixels in facts.modalities.items():
+            report.modalities.setdefault(kind, Counter())[pixels] += 1
+    differing = _by_kind(facts.differing for facts in found)
+    for kind, paths in differing.items():
+        text = f"{kind}: {len(paths)} of another size than the picture, e.g. {paths[0]}"
         report.warnings.append(text)
+    for kind, paths in _by_kind(facts.empty for facts in found).items():
+        text = f"{kind}: {len(paths)} of one value everywhere, e.g. {paths[0]}"
+        report.warnings.append(text)
+    report.notes += _notes_on_16_bits(found)
 
 
-@dataclass
-class _Facts:
-    size: tuple[int, int] | None = None
-    masks: list[str] = field(default_factory=list)
-    differing: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+def _by_kind(found: Iterable[Mapping[str, list[str]]]) -> dict[str, list[str]]:
+    merged: dict[str, list[str]] = {}
+    for part in found:
+        for kind, paths in part.items():
+            merged.setdefault(kind, []).extend(paths)
+    return merged
 
 
-def _facts(pair: Pair) -> _Facts:
-    facts = _Facts()
-    for kind, value in pair.paths.items():
-        for path in [value] if isinstance(value, str) else value:
-            if path.lower().endswith(".mat"):
-                continue
-            try:
-                size = _mask_facts(path, facts) if kind == "mask" else image_size(path)
-            except ImageError as error:
-                facts.errors.append(str(error))
-                continue
-            if kind == "image":
-                facts.size = size
-            elif facts.size not in (None, size):
-                facts.differing.append(path)
-    return facts
-
-
-def _mask_facts(path: str, facts: _Facts) -> tuple[int, int]:
-    grey, numbered = read_labels(path)
-    values = set(np.flatnonzero(np.bincount(grey.ravel(), minlength=256)).tolist())
-    if numbered:
-        kind = "object numbers"
-    elif values <= {0, 255}:
-        kind = "0 and 255"
-    else:
-        kind = "0 and 1" if values <= {0, 1} else "greys"
-    facts.masks.append(f"{pixel_format(path)}, {kind}")
-    return grey.shape[0], grey.shape[1]
+def _notes_on_16_bits(found: Sequence[Facts]) -> list[str]:
+    brightest: dict[str, list[int]] = {}
+    for facts in found:
+        for kind, value in facts.brightest_of_16_bits.items():
+            brightest.setdefault(kind, []).append(value)
+    return [
+        f"{kind}: {len(values)} of 16 bits are read as value / 257; their brightest becomes "
+        f"{max(values)} of 255"
+        for kind, values in brightest.items()
+    ]

@@ -12,7 +12,8 @@ import numpy as np
 from sor_ppa.data.benchmarks.rows import Benchmark, Layout, Part, Split
 from sor_ppa.data.dense.folders import dense_dicts
 from sor_ppa.data.files import PICTURE_SUFFIXES
-from sor_ppa.data.pairs import Folder, Pair, folder_exists, pair_by_stem
+from sor_ppa.data.pairs import Folder, Pair, files_of_kind, folder_exists, pair_by_stem
+from sor_ppa.data.videos import as_frames
 from sor_ppa.errors import DataError
 
 __all__ = ["drawn_part", "find_layout", "paired_files", "split_dicts"]
@@ -46,8 +47,8 @@ def split_dicts(row: Benchmark, name: str, root: str) -> tuple[list[dict[str, An
     Returns:
         ``file_name``, ``image_id``, and what there is of ``sem_seg_file_name`` (a list of files
         where the mask is their union), ``depth_file_name``, ``thermal_file_name``,
-        ``flow_file_name``, ``saliency_file_name`` and ``fixation_file_name``; for videos also
-        ``video_id`` and ``frame_index``, the place among the annotated frames of the video.
+        ``flow_file_name``, ``saliency_file_name`` and ``fixation_file_name``; for videos also what
+        :func:`sor_ppa.data.videos.as_frames` adds.
 
     Raises:
         DataError: the set is not there, or faulty; with every fault found.
@@ -60,8 +61,8 @@ def split_dicts(row: Benchmark, name: str, root: str) -> tuple[list[dict[str, An
     if problems:
         raise DataError(problems, what=f"{name} ({layout.folders['image'].path})")
     dicts = dense_dicts(pairs)
-    if split.lead == "mask":
-        _number_frames(dicts)
+    if split.is_video:
+        as_frames(dicts, files_of_kind(layout.folders, "image"))
     return [dicts[place] for place in drawn_part(len(dicts), split.part)], layout
 
 
@@ -150,11 +151,3 @@ def _listed_stem(line: str, folder: str) -> str:
             break
     stem, suffix = os.path.splitext("/".join(parts))
     return stem if suffix.lower() in PICTURE_SUFFIXES else stem + suffix
-
-
-def _number_frames(dicts: list[dict[str, Any]]) -> None:
-    frames: dict[str, int] = {}
-    for item in dicts:
-        video = item["video_id"] = item["image_id"].rpartition("/")[0]
-        item["frame_index"] = frames.get(video, 0)
-        frames[video] = item["frame_index"] + 1

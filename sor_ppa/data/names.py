@@ -11,8 +11,8 @@ from sor_ppa.errors import ConfigError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
-def is_registered(name: str, **paths: str) -> bool:
-    """Whether the set of these paths is registered under ``name`` already; False = it is free.
+def is_registered(name: str, **facts: object) -> bool:
+    """Whether the set of this metadata is registered under ``name`` already; False = it is free.
 
     Raises:
         ConfigError: the name is unusable, or already stands for something else.
@@ -25,6 +25,6 @@ def is_registered(name: str, **paths: str) -> bool:
     if name not in DatasetCatalog.list():
         return False
     old = MetadataCatalog.get(name)
-    if any(old.get(key) != path for key, path in paths.items()):
+    if any(old.get(key) != fact for key, fact in facts.items()):
         raise ConfigError(f"data set name {name!r} is already taken; choose another")
     return True

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sor_ppa.data.files import PICTURE_SUFFIXES, all_by_stem, natural_key
 from sor_ppa.errors import DataError
 
-__all__ = ["Folder", "Pair", "folder_exists", "pair_by_stem"]
+__all__ = ["Folder", "Pair", "files_of_kind", "folder_exists", "pair_by_stem"]
 
 
 @dataclass(frozen=True)
@@ -69,21 +69,22 @@ def pair_by_stem(
             paths of the first kind.
 
     Returns:
-        The complete ones, and a line for each fault: a file without partner, and a second file of
-        the same stem.
+        The complete ones, and a line for each fault: a file without partner, with the kinds that it
+        lacks, and a second file of the same stem.
 
     Raises:
         DataError: a folder does not exist, or nothing is complete; with all faults.
     """
     needed = [kind for kind in folders if kind not in optional]
-    missing = [folders[kind].path for kind in needed if not folder_exists(folders[kind])]
+    missing = [kind for kind in needed if not folder_exists(folders[kind])]
     if missing:
-        lines = [f"{path}: no such folder; give one with pictures" for path in missing]
+        text = "{}: no such folder ({}); give one with pictures"
+        lines = [text.format(folders[kind].path, kind) for kind in missing]
         raise DataError(lines, what="folders")
     problems: list[str] = []
     found = {kind: _by_stem(folder, folders, problems) for kind, folder in folders.items()}
     must = {kind: found[kind] for kind in needed}
-    wanted = list(_stems(must, lead) if only is None else _expanded(only, must))
+    wanted = list(_stems(must, lead) if only is None else _expanded(only, must, lead))
     complete = [stem for stem in wanted if all(stem in files for files in must.values())]
     problems += _without_partner(wanted, must, folders)
     if not complete:
@@ -105,6 +106,12 @@ def _sorted(pairs: list[Pair], order: str) -> list[Pair]:
         return pair.stem + suffix
 
     return sorted(pairs, key=path if order == "path" else lambda pair: natural_key(path(pair)))
+
+
+def files_of_kind(folders: Mapping[str, Folder], kind: str) -> dict[str, str | list[str]]:
+    """All files of one kind by stem, in natural order, whether they have partners or not."""
+    found = _by_stem(folders[kind], folders, [])
+    return {stem: found[stem] for stem in sorted(found, key=natural_key)}
 
 
 def folder_exists(folder: Folder) -> bool:
@@ -160,9 +167,11 @@ def _stems(found: Mapping[str, Mapping[str, object]], lead: str) -> dict[str, No
     return {stem: None for kind in kinds for stem in found[kind]}
 
 
-def _expanded(names: Sequence[str], found: Mapping[str, Mapping[str, object]]) -> dict[str, None]:
+def _expanded(
+    names: Sequence[str], found: Mapping[str, Mapping[str, object]], lead: str
+) -> dict[str, None]:
     """Stems that are named themselves or by their first part; names of neither kind stay."""
-    everything = _stems(found, "")
+    everything = _stems(found, lead)
     groups: dict[str, list[str]] = {}
     for stem in everything:
         groups.setdefault(stem.split("/")[0], []).append(stem)
@@ -181,7 +190,9 @@ def _without_partner(
     problems = []
     for stem in wanted:
         there = [files[stem] for files in found.values() if stem in files]
-        gone = [folders[kind].path for kind, files in found.items() if stem not in files]
+        gone = [
+            f"{folders[kind].path} ({kind})" for kind, files in found.items() if stem not in files
+        ]
         if gone:
             name = there[0] if there else stem
             name = name if isinstance(name, str) else name[0]

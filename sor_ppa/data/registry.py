@@ -91,7 +91,7 @@ def _register(benchmark: Benchmark, name: str) -> None:
         first = _roots(split.layouts[0])
         _set_roots(name, {key: os.path.join(root, path) for key, path in first.items()})
     if benchmark.task == "sod":
-        metadata.set(mask_mode=split.mask_mode)
+        metadata.set(mask_mode=split.mask_mode, has_masks=True, video=split.is_video)
 
 
 def _roots(layout: Layout) -> dict[str, str]:

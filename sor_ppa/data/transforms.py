@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from detectron2.config import CfgNode
@@ -11,6 +12,12 @@ from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 from torch import Tensor
 
+from sor_ppa.data.dense.modalities import (
+    Modality,
+    given_modalities,
+    inputs_of_test,
+    modality_kinds,
+)
 from sor_ppa.data.dense.sizes import SizeRule, channels_first
 from sor_ppa.errors import ConfigError
 
@@ -89,24 +96,47 @@ def build_augmentation(cfg: CfgNode, is_train: bool) -> list[T.Augmentation]:
     return augmentation + random_flip(cfg)
 
 
-def build_preparation(cfg: CfgNode) -> Callable[[np.ndarray], dict[str, Tensor]]:
+class Preparation(Protocol):
+    """What makes a model's input out of a picture in memory: see :func:`build_preparation`."""
+
+    def __call__(self, image: np.ndarray, modality: Modality | None = None) -> dict[str, Tensor]:
+        """The input for one picture."""
+
+
+def build_preparation(cfg: CfgNode) -> Preparation:
     """What makes a model's input out of a picture at test time, as the config's mapper does.
 
     Returns:
-        uint8 (H, W, 3) in the order of INPUT.FORMAT -> ``image`` uint8 (3, h, w); for dense
-        saliency with ``image_lr`` where two sizes are to be blended.
+        a function of uint8 (H, W, 3) in the order of INPUT.FORMAT -> ``image`` uint8 (3, h, w);
+        for dense saliency with ``image_lr`` where two sizes are to be blended. Where the network
+        sees modalities (INPUT.DENSE.TEST_MODALITIES) its second argument is one: uint8 RGB
+        (H', W', 3) or grey (H', W') of any size, or a mapping from kind to such arrays; and
+        ``modality`` uint8 (3 M, h, w) is among the results. Other networks pass it over. The
+        function raises DataError where the network sees modalities and is given none.
 
     Raises:
         ConfigError: a setting of INPUT cannot work.
     """
     if cfg.INPUT.DATASET_MAPPER_NAME == "dense":
-        return SizeRule.from_config(cfg).inputs
+        return _dense_preparation(cfg)
     augmentations = T.AugmentationList(build_augmentation(cfg, is_train=False))
 
-    def prepare(image: np.ndarray) -> dict[str, Tensor]:
+    def prepare(image: np.ndarray, modality: Modality | None = None) -> dict[str, Tensor]:
         augmented = T.AugInput(image)
         augmentations(augmented)
         return {"image": channels_first(augmented.image)}
+
+    return prepare
+
+
+def _dense_preparation(cfg: CfgNode) -> Preparation:
+    rule, kinds = SizeRule.from_config(cfg), modality_kinds(cfg)
+    if not cfg.INPUT.DENSE.TEST_MODALITIES:
+        kinds = ()
+
+    def prepare(image: np.ndarray, modality: Modality | None = None) -> dict[str, Tensor]:
+        found = given_modalities(modality, kinds) if kinds else {}
+        return inputs_of_test(rule, image, found, kinds)
 
     return prepare
 

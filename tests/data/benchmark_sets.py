@@ -41,7 +41,7 @@ def write_set(root: Path, layout: Layout) -> list[str]:
 
 def _stems(layout: Layout) -> list[str]:
     starred = any("*" in folder.path for folder in layout.folders.values())
-    if starred or layout.family == "a2s-video" or "DAVIS/" in layout.folders["image"].path:
+    if starred or "JPEGImages" in layout.folders["image"].path:
         return [f"{VIDEOS[0]}/{stem}" for stem in STEMS] + [f"{VIDEOS[1]}/{STEMS[0]}"]
     return list(STEMS)
 

@@ -30,6 +30,22 @@ from sor_ppa.errors import ConfigError
         ("sod", "sod"),
         ("ssd", "ssd"),
         ("davis_s", "DAVIS-S"),
+        ("rgbd_train_2185", "RGBD-TR RGBD-TR-2185"),
+        ("rgbd_train_2985", "RGBD-TR-2985"),
+        ("msra_b_test", "MSB-TE"),
+        ("duts_test", "DUTS-TE"),
+        ("hku_is", "HKU-IS"),
+        ("nlpr_test", "NLPR"),
+        ("sip", "SIP"),
+        ("vt5000_train", "VT5000-TR"),
+        ("vt5000_test", "VT5000-TE"),
+        ("vt1000", "VT1000"),
+        ("vt821", "VT821"),
+        ("vsod_train", "VSOD-TR"),
+        ("fbms", "FBMS"),
+        ("segv2", "SegV2"),
+        ("davsod_test", "DAVSOD-TE"),
+        ("duts_train_pseudo", "DUTS-TR_pseudo duts_train_pseudo"),
     ],
 )
 def test_any_spelling(wanted: str, found: str) -> None:
@@ -53,7 +69,7 @@ def test_spellings_of_several_sets_are_refused(name: str, named: str) -> None:
         resolve_name(name)
 
 
-@pytest.mark.parametrize("name", ["", "my_own_set", "../duts", "数据"])
+@pytest.mark.parametrize("name", ["", "my_own_set", "../duts", "数据", "mine_pseudo", "_pseudo"])
 def test_unknown_names_stay(name: str) -> None:
     assert resolve_name(name) == name
 

@@ -80,7 +80,7 @@ def test_missing_masks_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no picture in .*A/images has files of the same stem"):
         split_dicts(row_of(PLAIN), "made_up", str(tmp_path))
     (tmp_path / "A/masks").rmdir()
-    with pytest.raises(DataError, match="A/masks: no such folder"):
+    with pytest.raises(DataError, match=r"A/masks: no such folder \(mask\)"):
         split_dicts(row_of(PLAIN), "made_up", str(tmp_path))
 
 
@@ -127,7 +127,9 @@ def test_faulty_list_files(tmp_path: Path) -> None:
         split_dicts(row_of(LISTED), "made_up", str(tmp_path))
 
 
-VIDEO = video_archive("V/JPEGImages/480p", "V/Annotations/480p", lists=("V/list.txt",))
+VIDEO = video_archive(
+    *(f"V/{kind}/480p" for kind in ("JPEGImages", "Annotations", "optical")), lists=("V/list.txt",)
+)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +163,9 @@ def test_masks_say_which_frames_count(tmp_path: Path) -> None:
     dicts, _ = split_dicts(row_of(layout, lead="mask"), "made_up", str(tmp_path))
     assert [(item["image_id"], item["frame_index"]) for item in dicts] == [("1", 0), ("3", 1)]
     assert ["flow_file_name" in item for item in dicts] == [True, False]
+    # The flow of the third frame, the last one, is that from the second, which has no mask.
+    neighbours = [(item.get("next_file_name"), item.get("previous_file_name")) for item in dicts]
+    assert neighbours == [(None, None), (None, str(tmp_path / "V/i/2.jpg"))]
     (tmp_path / "V/i/3.jpg").unlink()
     with pytest.raises(DataError, match="m/3.png: no file of the same stem in .*V/i"):
         split_dicts(row_of(layout, lead="mask"), "made_up", str(tmp_path))
@@ -169,7 +174,7 @@ def test_masks_say_which_frames_count(tmp_path: Path) -> None:
 def test_masks_of_several_objects_are_united(tmp_path: Path) -> None:
     from PIL import Image
 
-    layout = video_archive("S/images", "S/truth", several=True)
+    layout = video_archive("S/images", "S/truth", "S/optical", several=True)
     for place, at in (
         ("truth/one/00.png", 0),
         ("truth/two/1/00.png", 0),
@@ -186,6 +191,27 @@ def test_masks_of_several_objects_are_united(tmp_path: Path) -> None:
     assert [item["image_id"] for item in dicts] == ["one/00", "two/00"]
     masks = [read_mask(item["sem_seg_file_name"]) for item in dicts]
     assert [mask.sum(axis=1).tolist() for mask in masks] == [[4, 0, 0, 0], [4, 0, 0, 4]]
+
+
+VIDEO_ROWS = [(row, name) for row, name in ROWS if row.registered()[name].is_video]
+
+
+@pytest.mark.parametrize(("row", "name"), VIDEO_ROWS, ids=[name for _, name in VIDEO_ROWS])
+def test_video_sets_without_flow_pictures_load(tmp_path: Path, row: Benchmark, name: str) -> None:
+    for number, layout in enumerate(row.registered()[name].layouts):
+        root = tmp_path / str(number)
+        assert "flow" in layout.optional
+        without = {kind: folder for kind, folder in layout.folders.items() if kind != "flow"}
+        write_set(root, replace(layout, folders=without))
+        dicts, _ = split_dicts(row, name, str(root))
+        *bear, only = dicts
+        assert [item["video_id"] for item in dicts] == ["bear"] * 3 + ["select_1"]
+        assert [item.get("next_file_name") for item in bear] == [
+            *(item["file_name"] for item in bear[1:]),
+            None,
+        ]
+        assert bear[2]["previous_file_name"] == bear[1]["file_name"]
+        assert not only.keys() & {"next_file_name", "previous_file_name", "flow_file_name"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sor_ppa.data.pairs import Folder, pair_by_stem
+from sor_ppa.data.pairs import Folder, files_of_kind, pair_by_stem
 from sor_ppa.errors import DataError
 
 
@@ -44,7 +44,9 @@ def test_kinds_keep_their_places(tmp_path: Path) -> None:
     touch(tmp_path, "image/1.jpg", "mask/1.png", "mask/2.png")
     pairs, problems = pair_by_stem(folders(tmp_path))
     assert list(pairs[0].paths) == ["image", "mask"]
-    assert problems == [f"{tmp_path}/mask/2.png: no file of the same stem in {tmp_path}/image"]
+    assert problems == [
+        f"{tmp_path}/mask/2.png: no file of the same stem in {tmp_path}/image (image)"
+    ]
 
 
 def test_a_leading_kind_says_what_counts(tmp_path: Path) -> None:
@@ -100,3 +102,33 @@ def test_folders_of_videos(tmp_path: Path) -> None:
 def test_a_missing_folder_of_videos_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none/\*/GT: no such folder"):
         pair_by_stem({"image": Folder(str(tmp_path)), "mask": Folder(f"{tmp_path}/none/*/GT")})
+
+
+def test_each_stem_says_what_it_lacks(tmp_path: Path) -> None:
+    touch(tmp_path, "image/1.jpg", "image/2.jpg", "depth/1.png", "depth/3.png", "mask/1.png")
+    kinds = {kind: Folder(str(tmp_path / kind)) for kind in ("image", "mask", "depth")}
+    pairs, problems = pair_by_stem(kinds)
+    assert [pair.stem for pair in pairs] == ["1"]
+    at = str(tmp_path)
+    assert problems == [
+        f"{at}/image/2.jpg: no file of the same stem in {at}/mask (mask) and in {at}/depth (depth)",
+        f"{at}/depth/3.png: no file of the same stem in {at}/image (image) and in {at}/mask (mask)",
+    ]
+
+
+def test_files_of_one_kind(tmp_path: Path) -> None:
+    kinds = {"image": Folder(str(tmp_path)), "mask": Folder(str(tmp_path / "masks"))}
+    assert files_of_kind(kinds, "image") == {}
+    touch(tmp_path, "a10.jpg", "a9.jpg", "v/1.jpg", "masks/a9.png")
+    assert list(files_of_kind(kinds, "image").items()) == [
+        (stem, str(tmp_path / f"{stem}.jpg")) for stem in ("a9", "a10", "v/1")
+    ]
+
+
+def test_a_named_video_has_the_frames_that_lead(tmp_path: Path) -> None:
+    touch(tmp_path, "image/v/1.jpg", "image/v/2.jpg", "image/w/1.jpg", "mask/v/2.png")
+    kinds = folders(tmp_path)
+    pairs, problems = pair_by_stem(kinds, only=["v"], lead="mask")
+    assert [pair.stem for pair in pairs] == ["v/2"] and problems == []
+    # A frame that is named must be there.
+    assert "v/1" in pair_by_stem(kinds, only=["v", "v/1"], lead="mask")[1][0]

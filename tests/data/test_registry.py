@@ -66,7 +66,8 @@ def test_metadata_of_every_set(row: Benchmark) -> None:
         if evaluator == "dense":
             assert metadata.mask_threshold == 127 and metadata.gt_root
             assert metadata.modalities[0] == "image" and "mask" not in metadata.modalities
-            assert metadata.mask_mode in ("soft", "threshold")
+            assert metadata.mask_mode in ("soft", "threshold") and metadata.has_masks
+            assert metadata.video == ("flow" in metadata.modalities)
 
 
 def test_sets_whose_masks_must_be_thresholded() -> None:

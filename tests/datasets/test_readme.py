@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sor_ppa.data import image_io, resolve_name
 from sor_ppa.data.benchmarks import BENCHMARKS
 from sor_ppa.data.extra import register_extra
 from sor_ppa.data.ranking import load_ranked_coco
+from tests.data.benchmark_sets import write_set
 from tests.data.scripts import script
 from tests.data.sets import (
     coco_object,
@@ -29,7 +31,8 @@ from tests.data.sets import (
     write_assr,
     write_irsr,
 )
-from tools import write_datasets_readme
+from tests.data.test_flow_folder import write_frames
+from tools import check_datasets, write_datasets_readme
 
 
 def blocks(repository: Path, language: str) -> list[str]:
@@ -62,6 +65,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     grey = np.full((12, 16), 255, np.uint8)
     for folder in ("saliency", "fixation_maps"):
         image_io.write_image(root / folder / "a.png", grey)
+    davis = next(row for row in BENCHMARKS if row.name == "davis16").splits["test"].layouts[0]
+    frames = {kind: folder for kind, folder in davis.folders.items() if kind != "flow"}
+    write_set(tmp_path / "datasets", replace(davis, folders=frames))
+    write_frames(tmp_path / "clips/frames", "bear", "cow")
+    for kind in ("images", "thermal"):
+        picture(tmp_path / "night" / kind / "street.jpg")
     rng = np.random.default_rng(0)
     for number in range(6):
         scene = rng.integers(60, 90, (90, 120, 3), dtype=np.uint8)
@@ -75,9 +84,12 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_command_runs(workplace: Path, repository: Path) -> None:
     found = commands(repository)
-    assert len(found) >= 9
+    assert len(found) >= 12
     for python, program, *arguments in found:
         assert python == "python"
+        if "--folders" in arguments:
+            assert check_datasets.main([*arguments, "--quiet"]) == 0
+            continue
         if program == "tools/check_datasets.py":  # tested with the tool
             assert resolve_name(*arguments) in DatasetCatalog.list()
             continue
@@ -85,6 +97,10 @@ def test_every_command_runs(workplace: Path, repository: Path) -> None:
         # Loading a large set is timed elsewhere.
         arguments = ["20" if value == "8000" else value for value in arguments]
         assert script(repository, Path(program).stem).main(arguments) == 0, arguments
+    assert (workplace / "flow.png").is_file()
+    made = {path.parent.name for path in (workplace / "clips/optical").glob("*/*.jpg")}
+    assert made == {"bear", "cow"}
+    assert len(list((workplace / "datasets/vsod/DAVIS-TE/optical").glob("*/*.jpg"))) == 4
     names = {path.stem for path in (workplace / "ranked").glob("*.json")}
     assert names == {"assr_test", "irsr_test", "prior", "maps", "counts", "gaze", "few"}
     for name in ("prior", "maps", "counts", "gaze"):
@@ -104,8 +120,11 @@ def beach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     picture(tmp_path / "beach" / "images" / "beach.jpg", 480, 640)
     picture(tmp_path / "beach" / "masks" / "beach.png", 480, 640)
+    write_frames(tmp_path / "clips/frames", "bear")
+    for kind in ("images", "thermal"):
+        picture(tmp_path / "night" / kind / "street.jpg")
     yield
-    for name in ("beach_train", "beach_masks"):
+    for name in ("beach_train", "beach_masks", "night", "clips"):
         DatasetCatalog.pop(name, None)
         MetadataCatalog.pop(name, None)
 
@@ -127,13 +146,24 @@ def test_ranked_example_and_its_use(repository: Path) -> None:
     (item,) = load_ranked_coco("beach/train.json", "beach/images", strict=True)
     assert [entry["gt_rank"] for entry in item["annotations"]] == [1, 2, 0]
     assert item["annotations"][0]["segmentation"] == [polygon(80, 60, 280, 360)]
-    assert len(register(blocks(repository, "yaml")[1], blocks(repository, "python")[1])) == 1
+    assert len(register(blocks(repository, "yaml")[2], blocks(repository, "python")[1])) == 1
 
 
 @pytest.mark.usefixtures("beach")
 def test_example_of_a_folder_with_masks(repository: Path) -> None:
     (item,) = register(blocks(repository, "yaml")[0], blocks(repository, "python")[0])
     assert item["sem_seg_file_name"] == "beach/masks/beach.png"
+
+
+@pytest.mark.usefixtures("beach")
+def test_example_of_folders_with_more_than_pictures(repository: Path) -> None:
+    (item,) = register(blocks(repository, "yaml")[1], blocks(repository, "python")[0])
+    assert item == {
+        "file_name": "night/images/street.jpg",
+        "image_id": "street",
+        "thermal_file_name": "night/thermal/street.jpg",
+    }
+    assert [frame["video_id"] for frame in DatasetCatalog.get("clips")] == ["bear"] * 3
 
 
 def test_generated_parts_are_up_to_date(repository: Path) -> None:
@@ -158,4 +188,4 @@ def test_every_set_is_in_the_readme(repository: Path) -> None:
 
 def test_settings_of_the_example_are_safe_yaml(repository: Path) -> None:
     names = [yaml.safe_load(text)["DATASETS"]["EXTRA"][0][0] for text in blocks(repository, "yaml")]
-    assert names == ["beach_masks", "beach_train"]
+    assert names == ["beach_masks", "clips", "beach_train"]

@@ -121,3 +121,65 @@ def test_progress_bar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     place(tmp_path, "segv2")
     assert check_datasets.main(["segv2", "--root", str(tmp_path)]) == 0
     assert "segv2" in capsys.readouterr().err
+
+
+def test_modalities_are_looked_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place(tmp_path, "vt821")
+    thermal = tmp_path / "RGBT/VT821/T"
+    names = sorted(path.name for path in thermal.iterdir() if path.name[0] == "i")
+    assert names == ["img10.v1.final.JPG", "img2.jpg", "imh.png"]
+    for name, array in (
+        ("img2.jpg", np.full((6, 8), 0, np.uint8)),
+        ("imh.png", np.arange(56, dtype=np.uint16).reshape(7, 8) * 300),
+    ):
+        Image.fromarray(array).save(thermal / name)
+    (thermal / names[0]).write_bytes(b"nothing")
+    assert run(tmp_path, "vt821", "--json", str(tmp_path / "r.json")) == 1
+    (report,) = json.loads((tmp_path / "r.json").read_text())["sets"]
+    assert sum(report["modalities"]["thermal"].values()) == 2
+    assert sum(names[0] in error for error in report["errors"]) == 1
+    warnings = "\n".join(report["warnings"])
+    assert "thermal: 1 of another size than the picture" in warnings
+    assert "thermal: 1 of one value everywhere" in warnings and "img2.jpg" in warnings
+    assert report["notes"] == [
+        "thermal: 1 of 16 bits are read as value / 257; their brightest becomes 64 of 255"
+    ]
+    out = capsys.readouterr().out
+    assert "    thermal: 1 x " in out and "    note: thermal: 1 of 16 bits" in out
+
+
+def test_flow_that_is_computed_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place(tmp_path, "segv2")
+    assert run(tmp_path, "segv2") == 0
+    assert "note: " not in capsys.readouterr().out
+    (tmp_path / "vsod/SegV2/optical/bear/img2.jpg").unlink()
+    assert run(tmp_path, "segv2") == 0
+    assert "note: flow: 1 of 4 frames have no picture of it" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "vsod/SegV2/optical")
+    assert run(tmp_path, "segv2") == 0
+    out = capsys.readouterr().out
+    assert "note: flow: 4 of 4 frames" in out and "    flow: " not in out
+
+
+def test_folders_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, number in (("i/v/1.png", 1), ("i/v/2.png", 2), ("m/v/2.png", 0), ("d/v/1.png", 9)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) * number).save(path)
+    # Pictures alone, with an absolute path; masks that are missing; depth that is missing.
+    assert check_datasets.main(["--folders", str(tmp_path / "i"), "--quiet"]) == 0
+    assert "i: layout own, 2 pictures\n" in capsys.readouterr().out
+    assert check_datasets.main(["--folders", "i", "m", "--quiet"]) == 1
+    assert "i/v/1.png: no file of the same stem in ./m (mask)" in capsys.readouterr().out
+    assert check_datasets.main(["--folders", "i", "m", "video", "--quiet"]) == 0
+    assert "layout own, 1 pictures" in capsys.readouterr().out
+    assert check_datasets.main(["--folders", "i", "depth=d", "--quiet"]) == 1
+    out = capsys.readouterr().out
+    assert "i/v/2.png: no file of the same stem in ./d (depth)" in out and "depth: 1 x L" in out
+    assert check_datasets.main(["--folders", "gone", "--quiet"]) == 1
+    assert "not there: none of gone in ." in capsys.readouterr().out
+    for wrong in (["--folders", "i", "lidar=l"], ["--folders", "i", "--", "ecssd"]):
+        assert check_datasets.main(wrong) == 2
+    assert "--folders: 'lidar=l' must be" in capsys.readouterr().err

@@ -72,6 +72,11 @@ class Split:
     part: Part | None = None
     mask_mode: str = "soft"
 
+    @property
+    def is_video(self) -> bool:
+        """Whether its pictures are frames; of them only those with masks count."""
+        return self.lead == "mask"
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -177,11 +182,18 @@ def video(name: str) -> Layout:
 
 
 def video_archive(
-    image: str, mask: str, *, lists: tuple[str, ...] = (), several: bool = False
+    image: str, mask: str, flow: str, *, lists: tuple[str, ...] = (), several: bool = False
 ) -> Layout:
-    """As the authors' download unpacks; ``*`` in a path stands for the folder of any video."""
-    folders = {"image": Folder(image), "mask": Folder(mask, several=several)}
-    return Layout("archive", folders, lists=lists)
+    """As the authors' download unpacks; ``*`` in a path stands for the folder of any video.
+
+    ``flow`` is no part of the archive: there ``datasets/prepare_flow.py`` writes.
+    """
+    folders = {
+        "image": Folder(image),
+        "mask": Folder(mask, several=several),
+        "flow": Folder(flow),
+    }
+    return Layout("archive", folders, optional=("flow",), lists=lists)
 
 
 def fixation(family: str, paths: tuple[str, str, str], mark: str = "") -> Layout:

@@ -1,4 +1,7 @@
-"""Video saliency sets. Annotated frames alone count: the masks say which pictures there are."""
+"""Video saliency sets. Annotated frames alone count: the masks say which pictures there are.
+
+Where a set has no folder of flow pictures, the flow is computed from the frames.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,18 @@ def _video(
 
 
 def _fbms(folder: str) -> Layout:
-    return video_archive(f"FBMS/{folder}/*", f"FBMS/{folder}/*/GroundTruth")
+    at = f"FBMS/{folder}/*"
+    return video_archive(at, f"{at}/GroundTruth", f"{at}/optical")
 
 
 def _davis(part: str) -> Layout:
-    images, masks = "DAVIS/JPEGImages/480p", "DAVIS/Annotations/480p"
-    return video_archive(images, masks, lists=(f"DAVIS/ImageSets/480p/{part}.txt",))
+    folders = [f"DAVIS/{kind}/480p" for kind in ("JPEGImages", "Annotations", "optical")]
+    return video_archive(*folders, lists=(f"DAVIS/ImageSets/480p/{part}.txt",))
 
 
 def _davsod(folder: str) -> Layout:
     at = f"DAVSOD/{folder}/*"
-    return video_archive(f"{at}/Imgs", f"{at}/GT_object_level")
+    return video_archive(f"{at}/Imgs", f"{at}/GT_object_level", f"{at}/optical")
 
 
 VIDEO: tuple[Benchmark, ...] = (
@@ -43,7 +47,12 @@ VIDEO: tuple[Benchmark, ...] = (
             "": _video(
                 1065,
                 video("SegV2"),
-                video_archive("SegTrackv2/JPEGImages", "SegTrackv2/GroundTruth", several=True),
+                video_archive(
+                    "SegTrackv2/JPEGImages",
+                    "SegTrackv2/GroundTruth",
+                    "SegTrackv2/optical",
+                    several=True,
+                ),
                 spellings=("SegV2", "SegTrack-V2"),
                 mask_mode="threshold",
             )

@@ -20,6 +20,7 @@ from sor_ppa.errors import ConfigError
 
 # Networks halve a picture five times.
 _STEP = 32
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 def dynamic_size(height: int, width: int, limit: int) -> tuple[int, int]:
@@ -52,6 +53,18 @@ def size_pair(key: str, value: Sequence[int]) -> tuple[int, int]:
     return pair
 
 
+def pillow_filter(name: str) -> Image.Resampling:
+    """Pillow's filter of INPUT.DENSE.INTERPOLATION; both antialias.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    if name not in _FILTERS:
+        known = " or ".join(_FILTERS)
+        raise ConfigError(f"INPUT.DENSE.INTERPOLATION must be {known}, got {name!r}")
+    return _FILTERS[name]
+
+
 @dataclass(frozen=True)
 class SizeRule:
     """At which size a picture is looked at, and whether at a small one as well.
@@ -63,12 +76,14 @@ class SizeRule:
             above this are looked at twice, in full and at ``small``, and the others only at
             ``small``.
         small: (height, width) of the small look.
+        interpolation: name of the filter, see :func:`pillow_filter`.
     """
 
     fixed: tuple[int, int] | None = None
     limit: int = 1280
     blend_above: int = 0
     small: tuple[int, int] = (384, 384)
+    interpolation: str = "bilinear"
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> SizeRule:
@@ -87,12 +102,14 @@ class SizeRule:
                 f"INPUT.DENSE.DYNAMIC_LIMIT must be at least {_STEP} and BLEND_ABOVE at least 0, "
                 f"got {dense.DYNAMIC_LIMIT} and {dense.BLEND_ABOVE}"
             )
+        pillow_filter(dense.INTERPOLATION)
         static = dense.TEST_RESIZE == "static"
         return cls(
             fixed=size_pair("TEST_SIZE", dense.TEST_SIZE) if static else None,
             limit=dense.DYNAMIC_LIMIT,
             blend_above=dense.BLEND_ABOVE,
             small=size_pair("LR_SIZE", dense.LR_SIZE),
+            interpolation=dense.INTERPOLATION,
         )
 
     def sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int] | None]:
@@ -109,18 +126,21 @@ class SizeRule:
             image: uint8 (H, W, 3), in the model's order of channels.
 
         Returns:
-            ``image`` uint8 (3, h, w), resized bilinearly, and ``image_lr`` (3, h', w'), likewise
-            out of the original, where the two looks are to be blended.
+            ``image`` uint8 (3, h, w) and ``image_lr`` (3, h', w'), likewise out of the original,
+            where the two looks are to be blended.
         """
         size, small = self.sizes(*image.shape[:2])
         looks = {"image": size} if small is None else {"image": size, "image_lr": small}
-        return {name: channels_first(resized(image, hw)) for name, hw in looks.items()}
+        name = self.interpolation
+        return {key: channels_first(resized(image, hw, name)) for key, hw in looks.items()}
 
 
-def resized(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """A uint8 picture (H, W, 3) at another size, bilinear with antialiasing."""
-    resize = T.ResizeTransform(*image.shape[:2], *size_hw, Image.Resampling.BILINEAR)
-    return resize.apply_image(image)
+def resized(
+    image: np.ndarray, size_hw: tuple[int, int], interpolation: str = "bilinear"
+) -> np.ndarray:
+    """A uint8 picture (H, W, 3) at another size, antialiased; ``interpolation`` by name."""
+    filter_ = pillow_filter(interpolation)
+    return T.ResizeTransform(*image.shape[:2], *size_hw, filter_).apply_image(image)
 
 
 def channels_first(image: np.ndarray) -> Tensor:

@@ -16,7 +16,7 @@ from detectron2.data import transforms as T
 from fvcore.transforms.transform import NoOpTransform, Transform, TransformList
 from PIL import Image, ImageEnhance
 
-from sor_ppa.data.dense.sizes import size_pair
+from sor_ppa.data.dense.sizes import pillow_filter, size_pair
 from sor_ppa.data.transforms import random_flip
 from sor_ppa.errors import ConfigError
 
@@ -24,21 +24,23 @@ _ENHANCERS = (ImageEnhance.Contrast, ImageEnhance.Sharpness, ImageEnhance.Bright
 
 
 class ResizeTo(T.Augmentation):
-    """Resizes to one size whatever the shape: the picture bilinear, the mask to nearest pixels.
+    """Resizes to one size whatever the shape: the picture filtered, the mask to nearest pixels.
 
     Args:
         height: new height in pixels.
         width: new width in pixels.
+        interpolation: filter of pictures, "bilinear" or "bicubic".
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, interpolation: str = "bilinear") -> None:
         super().__init__()
         self.height = height
         self.width = width
+        self.interpolation = interpolation
 
     def get_transform(self, image: np.ndarray) -> Transform:
         """The resize for a picture (H, W, 3)."""
-        filter_ = Image.Resampling.BILINEAR
+        filter_ = pillow_filter(self.interpolation)
         return T.ResizeTransform(*image.shape[:2], self.height, self.width, filter_)
 
 
@@ -186,11 +188,31 @@ class TurnTransform(Transform):
         return (coords - centre) @ np.array([[cos, -sin], [sin, cos]]) + new_centre
 
 
+def taken_along(array: np.ndarray, steps: Transform | TransformList) -> np.ndarray:
+    """What belongs to a picture pixel by pixel (its depth, say), moved as the picture was.
+
+    Changes of colour pass it by. A resize of the picture brings it to the same size out of its
+    own, which may be another.
+
+    Args:
+        array: uint8 (H', W', 3).
+        steps: what was done to the picture.
+    """
+    for step in steps.transforms if isinstance(steps, TransformList) else [steps]:
+        if isinstance(step, T.ColorTransform):
+            continue
+        if isinstance(step, T.ResizeTransform) and array.shape[:2] != (step.h, step.w):
+            step = T.ResizeTransform(*array.shape[:2], step.new_h, step.new_w, step.interp)
+        array = step.apply_image(array)
+    return array
+
+
 def build_dense_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
     """The training augmentation of a config, in the published order.
 
-    Resize to INPUT.DENSE.TRAIN_SIZE, scale and crop (SCALE_CROP), flip (INPUT.RANDOM_FLIP), turn
-    (ROTATE), enhance (ENHANCE). Equal limits or zeros switch a step off.
+    Resize to INPUT.DENSE.TRAIN_SIZE (INTERPOLATION), scale and crop (SCALE_CROP), flip
+    (INPUT.RANDOM_FLIP), turn (ROTATE), enhance (ENHANCE). Equal limits or zeros switch a step
+    off.
 
     Raises:
         ConfigError: a setting cannot work.
@@ -204,7 +226,9 @@ def build_dense_augmentation(cfg: CfgNode) -> list[T.Augmentation]:
             "INPUT.DENSE.ROTATE and ENHANCE must not be negative, got "
             f"{dense.ROTATE} and {dense.ENHANCE}"
         )
-    steps: list[T.Augmentation] = [ResizeTo(*size_pair("TRAIN_SIZE", dense.TRAIN_SIZE))]
+    pillow_filter(dense.INTERPOLATION)
+    size = size_pair("TRAIN_SIZE", dense.TRAIN_SIZE)
+    steps: list[T.Augmentation] = [ResizeTo(*size, dense.INTERPOLATION)]
     if low < high:
         steps.append(RandomScaleCrop(low, high))
     steps += random_flip(cfg)

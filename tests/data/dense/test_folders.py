@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from sor_ppa.config import get_cfg
@@ -130,12 +132,128 @@ def test_names_of_benchmarks_are_taken(tmp_path: Path) -> None:
         register_sod_folder("ecssd", tmp_path / "i", tmp_path / "m")
 
 
+def test_folders_without_masks(tmp_path: Path) -> None:
+    touch(tmp_path, "i/1.jpg", "i/2.jpg", "t/1.png", "t/2.png")
+    dicts = load_sod_folder(tmp_path / "i", thermal=tmp_path / "t")
+    assert [set(item) for item in dicts] == [{"file_name", "image_id", "thermal_file_name"}] * 2
+    assert load_sod_folder(tmp_path / "i", "") == load_sod_folder(tmp_path / "i")
+    touch(tmp_path, "i/3.jpg", "t/4.png")
+    with pytest.raises(DataError) as caught:
+        load_sod_folder(tmp_path / "i", thermal=tmp_path / "t")
+    assert caught.value.problems == [
+        f"{tmp_path}/i/3.jpg: no file of the same stem in {tmp_path}/t (thermal)",
+        f"{tmp_path}/t/4.png: no file of the same stem in {tmp_path}/i (image)",
+    ]
+    with pytest.raises(DataError, match=r"none: no such folder \(depth\)"):
+        load_sod_folder(tmp_path / "i", depth=tmp_path / "none")
+
+
+def frames(root: Path, **options: object) -> list[tuple[object, ...]]:
+    """(image_id, video, index, next, previous) of each frame, the latter two as names."""
+    keys = ("image_id", "video_id", "frame_index", "next_file_name", "previous_file_name")
+    found = []
+    for item in load_sod_folder(root / "i", video=True, **options):
+        paths = [os.path.basename(item[key]) if key in item else None for key in keys[3:]]
+        found.append((*(item[key] for key in keys[:3]), *paths))
+    return found
+
+
+def test_a_flat_folder_is_one_video(tmp_path: Path) -> None:
+    touch(tmp_path, "i/f9.jpg")
+    assert frames(tmp_path) == [("f9", "", 0, None, None)]
+    touch(tmp_path, "i/f10.jpg", "i/f11.jpg")
+    assert frames(tmp_path) == [
+        ("f9", "", 0, "f10.jpg", None),
+        ("f10", "", 1, "f11.jpg", None),
+        ("f11", "", 2, None, "f10.jpg"),
+    ]
+
+
+def test_folders_inside_are_videos(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "i/a/1.jpg", "i/a/2.jpg", "i/b/c/1.jpg", "f/a/1.png", "f/a/2.png", "f/b/c/1.png"
+    )
+    assert frames(tmp_path) == [
+        ("a/1", "a", 0, "2.jpg", None),
+        ("a/2", "a", 1, None, "1.jpg"),
+        ("b/c/1", "b/c", 0, None, None),
+    ]
+    with_flow = load_sod_folder(tmp_path / "i", video=True, flow=tmp_path / "f")
+    assert [item["frame_index"] for item in with_flow] == [0, 1, 0]
+    assert with_flow[0]["flow_file_name"] == str(tmp_path / "f/a/1.png")
+    assert not any("next_file_name" in item for item in with_flow)
+
+
+def test_masks_say_which_frames_belong_to_the_set(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"i/{n}.jpg" for n in range(1, 5)), "m/2.png", "m/4.png")
+    assert frames(tmp_path, mask_root=tmp_path / "m") == [
+        ("2", "", 0, "3.jpg", None),
+        ("4", "", 1, None, "3.jpg"),
+    ]
+    touch(tmp_path, "m/9.png")
+    with pytest.raises(DataError, match="9.png: no file of the same stem in .*i .image"):
+        frames(tmp_path, mask_root=tmp_path / "m")
+
+
+def config(*entries: object) -> CfgNode:
+    cfg = get_cfg()
+    cfg.DATASETS.EXTRA = entries
+    return cfg
+
+
 def test_extra_sets_of_a_config(tmp_path: Path, names: list[str]) -> None:
     names.append("test_extra_dense")
     touch(tmp_path, "i/1.jpg", "m/1.png")
-    cfg = get_cfg()
-    cfg.DATASETS.EXTRA = (("test_extra_dense", str(tmp_path / "i"), str(tmp_path / "m")),)
+    cfg = config(("test_extra_dense", str(tmp_path / "i"), str(tmp_path / "m")))
+    register_extra(config())
     register_extra(cfg)
     register_extra(cfg)
     assert len(DatasetCatalog.get("test_extra_dense")) == 1
-    assert MetadataCatalog.get("test_extra_dense").evaluator_type == "dense"
+    metadata = MetadataCatalog.get("test_extra_dense")
+    assert (metadata.evaluator_type, metadata.has_masks, metadata.video) == ("dense", True, False)
+
+
+def test_extra_sets_with_more_beside_the_picture(tmp_path: Path, names: list[str]) -> None:
+    names += ["test_extra_1", "test_extra_2"]
+    touch(tmp_path, "i/a/1.jpg", "t=x/a/1.png", "d/a/1.png")
+    images, thermal, depth = (str(tmp_path / name) for name in ("i", "t=x", "d"))
+    cfg = config(
+        ["test_extra_1", images, "", f"thermal={thermal}", f"depth={depth}"],
+        ["test_extra_2", images, "", "video"],
+    )
+    register_extra(cfg)
+    register_extra(cfg)
+    (item,), (frame,) = (DatasetCatalog.get(name) for name in names)
+    assert item.keys() == {"file_name", "image_id", "thermal_file_name", "depth_file_name"}
+    assert item["thermal_file_name"] == str(tmp_path / "t=x/a/1.png")
+    assert frame["video_id"] == "a"
+    facts = [(m.has_masks, m.video, m.modalities) for m in map(MetadataCatalog.get, names)]
+    assert facts == [(False, False, ("image", "thermal", "depth")), (False, True, ("image",))]
+    # The same name for the same folders, but other ones beside them.
+    with pytest.raises(ConfigError, match="'test_extra_1' is already taken"):
+        register_extra(config(["test_extra_1", images, "", f"thermal={thermal}"]))
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ((), "must hold"),
+        ("abc", "must hold"),
+        (("x", "i"), "must hold"),
+        (("x", "", "m"), "must hold"),
+        (("x", "i", 3), "must hold"),
+        (("x", "i", "", "lidar=l"), "set 'x': 'lidar=l' must be video or one of depth=folder, "),
+        (("x", "i", "", "depth"), "'depth' must be"),
+        (("x", "i", "", "depth="), "'depth=' must be"),
+        (("x", "i", "", "video=1"), "'video=1' must be"),
+        (("x", "i", "", "image_root=i"), "'image_root=i' must be"),
+        (("x", "i", "m", "mask=m"), "'mask=m' must be"),
+        (("x", "i", "", "depth=a", "depth=b"), "depth is given twice"),
+        (("x", "i", "", "video", "video"), "video is given twice"),
+        (("x", "a.json", "i", "depth=d"), "'depth=d' has no meaning for the ranked set 'x'"),
+    ],
+)
+def test_faulty_extra_sets(entry: object, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        register_extra(config(entry))
+    assert "x" not in DatasetCatalog.list()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sor_ppa.config import get_cfg
-from sor_ppa.data.dense.sizes import SizeRule, dynamic_size, size_pair
+from sor_ppa.data.dense.sizes import SizeRule, dynamic_size, resized, size_pair
 from sor_ppa.errors import ConfigError
 from tests.data.pictures import smooth_rgb
 
@@ -71,14 +71,22 @@ def test_which_looks(rule: SizeRule, size_hw: tuple[int, int], wanted: object) -
     assert rule.sizes(*size_hw) == wanted
 
 
-def test_inputs_are_pillows_bilinear_of_the_original() -> None:
+@pytest.mark.parametrize(
+    ("name", "filter_"),
+    [(None, Image.Resampling.BILINEAR), ("bilinear", Image.Resampling.BILINEAR),
+     ("bicubic", Image.Resampling.BICUBIC)],
+)  # fmt: skip
+def test_inputs_are_pillows_of_the_original(name: str | None, filter_: Image.Resampling) -> None:
     image = smooth_rgb(100, 150)
-    found = SizeRule(blend_above=64, small=(40, 48)).inputs(image)
+    image[::7, ::5] = 255  # something to antialias
+    named = {} if name is None else {"interpolation": name}
+    found = SizeRule(blend_above=64, small=(40, 48), **named).inputs(image)
     assert set(found) == {"image", "image_lr"}
-    for name, size_hw in (("image", (96, 160)), ("image_lr", (40, 48))):
-        resized = Image.fromarray(image).resize(size_hw[::-1], Image.Resampling.BILINEAR)
-        assert found[name].dtype == torch.uint8 and found[name].is_contiguous()
-        np.testing.assert_array_equal(found[name].numpy(), np.asarray(resized).transpose(2, 0, 1))
+    for look, size_hw in (("image", (96, 160)), ("image_lr", (40, 48))):
+        pillows = np.asarray(Image.fromarray(image).resize(size_hw[::-1], filter_))
+        assert found[look].dtype == torch.uint8 and found[look].is_contiguous()
+        np.testing.assert_array_equal(found[look].numpy(), pillows.transpose(2, 0, 1))
+    assert (resized(image, (40, 48)) != resized(image, (40, 48), "bicubic")).any()
 
 
 def test_inputs_own_their_memory() -> None:
@@ -95,6 +103,8 @@ def test_from_config() -> None:
     dense = cfg.INPUT.DENSE
     dense.TEST_RESIZE, dense.TEST_SIZE, dense.BLEND_ABOVE = "static", [320, 352], 512
     assert SizeRule.from_config(cfg) == SizeRule((320, 352), 1280, 512, (384, 384))
+    dense.INTERPOLATION = "bicubic"
+    assert SizeRule.from_config(cfg).interpolation == "bicubic"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +117,7 @@ def test_from_config() -> None:
         ("LR_SIZE", (0, 384)),
         ("DYNAMIC_LIMIT", 31),
         ("BLEND_ABOVE", -1),
+        ("INTERPOLATION", "lanczos"),
     ],
 )
 def test_bad_settings_are_named(key: str, value: object) -> None:

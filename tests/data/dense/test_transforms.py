@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.data import transforms as T
-from fvcore.transforms.transform import NoOpTransform, Transform
+from fvcore.transforms.transform import HFlipTransform, NoOpTransform, Transform, TransformList
 from PIL import Image, ImageDraw
 
 from sor_ppa.config import get_cfg
@@ -22,6 +22,7 @@ from sor_ppa.data.dense.transforms import (
     SoftResizeTransform,
     TurnTransform,
     build_dense_augmentation,
+    taken_along,
 )
 from sor_ppa.errors import ConfigError
 from tests.data.pictures import smooth_rgb
@@ -102,12 +103,43 @@ def test_masks_are_filtered_like_pictures() -> None:
     assert len(np.unique(found)) > 2  # soft now
 
 
-def test_the_first_resize_keeps_masks_hard() -> None:
+@pytest.mark.parametrize(
+    ("names", "filter_"),
+    [((), Image.Resampling.BILINEAR), (("bilinear",), Image.Resampling.BILINEAR),
+     (("bicubic",), Image.Resampling.BICUBIC)],
+)  # fmt: skip
+def test_the_first_resize_keeps_masks_hard(
+    names: tuple[str, ...], filter_: Image.Resampling
+) -> None:
     image, mask = scene()
-    resize = ResizeTo(50, 40).get_transform(image)
-    bilinear = Image.fromarray(image).resize((40, 50), Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(resize.apply_image(image), np.asarray(bilinear))
+    resize = ResizeTo(50, 40, *names).get_transform(image)
+    pillows = Image.fromarray(image).resize((40, 50), filter_)
+    np.testing.assert_array_equal(resize.apply_image(image), np.asarray(pillows))
     assert set(np.unique(resize.apply_segmentation(mask))) == {0, 255}
+
+
+def test_nothing_taken_along_nothing_done() -> None:
+    image, _ = scene()
+    np.testing.assert_array_equal(taken_along(image, TransformList([])), image)
+    np.testing.assert_array_equal(taken_along(image, NoOpTransform()), image)
+
+
+def test_what_is_taken_along_moves_but_keeps_its_colours() -> None:
+    image, _ = scene()
+    darker = T.PILColorTransform(lambda picture: picture.point(lambda value: value // 2))
+    steps = TransformList([ResizeTo(50, 40).get_transform(image), darker, HFlipTransform(40)])
+    found = taken_along(image, steps)
+    wanted = Image.fromarray(image).resize((40, 50), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(found, np.asarray(wanted)[:, ::-1])
+    np.testing.assert_array_equal(steps.apply_image(image), found // 2)
+
+
+def test_what_is_taken_along_may_have_a_size_of_its_own() -> None:
+    image, _ = scene()
+    other = smooth_rgb(33, 47)
+    step = ResizeTo(50, 40, "bicubic").get_transform(image)
+    wanted = Image.fromarray(other).resize((40, 50), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(taken_along(other, step), np.asarray(wanted))
 
 
 # ---- random decisions
@@ -187,6 +219,8 @@ def build(*changes: object) -> list[T.Augmentation]:
                                                   RandomEnhance]),
         (("INPUT.DENSE.ROTATE", 0, "INPUT.DENSE.ENHANCE", 0.0),
          [ResizeTo, RandomScaleCrop, T.RandomFlip]),
+        (("INPUT.DENSE.SCALE_CROP", (1.0, 1.0), "INPUT.DENSE.ROTATE", 0, "INPUT.DENSE.ENHANCE", 0.0,
+          "INPUT.DENSE.INTERPOLATION", "bicubic"), [ResizeTo, T.RandomFlip]),
     ],
 )  # fmt: skip
 def test_steps_in_the_published_order(changes: tuple[object, ...], wanted: list[type]) -> None:
@@ -201,6 +235,7 @@ def test_steps_in_the_published_order(changes: tuple[object, ...], wanted: list[
         ("INPUT.DENSE.SCALE_CROP", (0.0, 1.0)),
         ("INPUT.DENSE.ROTATE", -1),
         ("INPUT.DENSE.ENHANCE", -0.1),
+        ("INPUT.DENSE.INTERPOLATION", "nearest"),
         ("INPUT.RANDOM_FLIP", "diagonal"),
     ],
 )
