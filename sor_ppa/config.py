@@ -237,7 +237,8 @@ def _add_dense(cfg: CfgNode) -> None:
     cfg.MODEL.SWIN = CfgNode({"DROP_PATH_RATE": 0.2})
 
     test = cfg.TEST.DENSE = CfgNode()
-    # Published definitions: "pysod", "inspyrenet" or "a2s" (see sor_ppa.evaluation.dense).
+    # Published definitions: "pysod", "inspyrenet" or "a2s" (see sor_ppa.evaluation.dense), or
+    # several of them, separated by commas: then the first one's names have no prefix.
     test.PROTOCOL = "pysod"
     # Metrics by name; () = all of the protocol but the slow extras.
     test.METRICS = ()
@@ -272,7 +273,8 @@ def _add_unsupervised(cfg: CfgNode) -> None:
     # that, "scipy" = our own, "none" = labels straight from the network.
     cfg.PSEUDO_LABELS = CfgNode({"CRF": "auto"})
 
-    # tools/train_unsupervised.py: configs of the two stages, and what is set on top of each.
+    # tools/train_unsupervised.py: configs of the two stages, and what is set on top of each. Of
+    # STAGE2 there may be several, separated by commas, one a task.
     both = cfg.UNSUPERVISED = CfgNode()
     both.STAGE1 = ""
     both.STAGE1_OPTS = []

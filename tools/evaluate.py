@@ -6,6 +6,7 @@
     python tools/evaluate.py --task ranking --pred results.json --gt ranked.json --output scores/
     python tools/evaluate.py --task ranking --pred results.json --gt ranked.json --threshold .3 .4
     python tools/evaluate.py --task dense --pred maps/ --gt masks/ --output scores/
+    python tools/evaluate.py --task dense --pred maps/ --gt masks/ --protocol pysod a2s
     python tools/evaluate.py --task dense --pred ours=a/ --pred theirs=b/ --gt masks/ --protocol all
 
 ranking: --pred is a results JSON (bare COCO results with a "rank" each will do), a folder of grey

@@ -44,9 +44,9 @@ def add_dense_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--protocol",
         nargs="+",
-        choices=[*PROTOCOLS, "all"],
+        metavar="NAME",
         default=["pysod"],
-        help="one or several; default: pysod",
+        help=f"one or several of {', '.join(PROTOCOLS)}, or all; default: pysod",
     )
     add("--metrics", nargs="+", help="e.g. sm wfm mba, or all; default: all but slow ones")
     add("--resize", action="store_true", help="maps may have another size than their masks")
@@ -97,7 +97,7 @@ def available_cores() -> int:
 def _job(args: argparse.Namespace) -> FolderJob:
     masks: dict[str, MaskFiles]
     masks = {**list_masks(args.gt)} if args.gt else _masks_of(args.dataset)
-    protocols = list(PROTOCOLS) if "all" in args.protocol else list(dict.fromkeys(args.protocol))
+    protocols = list(PROTOCOLS) if "all" in args.protocol else args.protocol
     return FolderJob(
         names=tuple(masks),
         masks=tuple(masks.values()),

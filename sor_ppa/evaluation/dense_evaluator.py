@@ -32,6 +32,8 @@ from sor_ppa.evaluation.sod.tally import DenseTally, Plan
 logger = logging.getLogger(__name__)
 
 Grey = npt.NDArray[np.uint8]
+# As it is saved, and rounded for the protocols that do so.
+Greys = tuple[Grey, Grey | None]
 MaskFiles = PathLike | Sequence[PathLike]
 _MAPS_AHEAD = 16
 
@@ -41,8 +43,10 @@ class DenseEvaluator(DatasetEvaluator):
 
     A map is brought to its mask's size (bilinear) and to 8 bits (truncated) before it is scored,
     as InSPyReNet's published test does; exactly these 8 bits are saved, so that scoring the files
-    later gives the same numbers. Kept are exact sums and a few numbers a picture: any number of
-    metric processes and of GPUs gives the same result to the last bit.
+    later gives the same numbers. Protocol "a2s" rounds instead and does not stretch the map, as
+    its published test loop does; rounded maps are saved if no other protocol is asked for. Kept
+    are exact sums and a few numbers a picture: any number of metric processes and of GPUs gives
+    the same result to the last bit.
 
     Files in ``output_dir``: ``<image_id>.png`` a map, ``metrics.json``, ``metrics.csv``,
     ``metrics.md`` and ``per_image.csv``.
@@ -52,7 +56,7 @@ class DenseEvaluator(DatasetEvaluator):
         self,
         dataset_name: str,
         *,
-        protocol: str | DenseProtocol = "pysod",
+        protocol: str | DenseProtocol | Sequence[str | DenseProtocol] = "pysod",
         metrics: Sequence[str] | None = None,
         save: bool = True,
         workers: int = 0,
@@ -64,7 +68,8 @@ class DenseEvaluator(DatasetEvaluator):
 
         Args:
             dataset_name: a data set whose dicts have a ``sem_seg_file_name``.
-            protocol: "pysod", "inspyrenet", "a2s", or one of your own.
+            protocol: "pysod", "inspyrenet", "a2s", one of your own, or several of them
+                ("pysod,a2s", or a list).
             metrics: what to compute, see :func:`~sor_ppa.evaluation.dense.choose_metrics`; None or
                 nothing: all of the protocol but slow extras.
             save: write the files; needs ``output_dir``.
@@ -76,10 +81,11 @@ class DenseEvaluator(DatasetEvaluator):
 
         Raises:
             ConfigError: unknown protocol or metric.
-            DataError: pictures without a mask, or an image id that is used twice.
+            DataError: no picture has a mask, some have none, or an image id is used twice.
         """
         self._name = dataset_name
-        self._plan = Plan.of([protocol], metrics)
+        self._plan = Plan.of(protocol, metrics)
+        self._is_plain = {rule.plain_in_loop for rule in self._plan.protocols}
         self._masks = _mask_files(DatasetCatalog.get(dataset_name), dataset_name)
         self._index = {image_id: index for index, image_id in enumerate(self._masks)}
         self._output_dir = output_dir if save else None
@@ -123,7 +129,8 @@ class DenseEvaluator(DatasetEvaluator):
 
         Returns:
             ``{"sod": {"Sm", "MAE", "adpEm", "maxEm", ..., "images"}}`` in the main process, ``{}``
-            in the others; see :func:`~sor_ppa.evaluation.dense.summarize`.
+            in the others; see :func:`~sor_ppa.evaluation.dense.summarize`. Scores under further
+            protocols have the protocol in front: "a2s/MAE".
 
         Raises:
             DataError: under ``strict``: masks that could not be used; all of them are listed.
@@ -151,16 +158,24 @@ class DenseEvaluator(DatasetEvaluator):
             size_hw = (saliency.shape[0], saliency.shape[1])
             self._faults.append(str(error))
             files = ""
-        grey = to_grey(saliency, size_hw)
+        maps = self._greys(saliency, size_hw)
         if self._output_dir is not None:
             path = os.path.join(self._output_dir, f"{image_id}.png")
-            self._map_writer().submit(write_image, path, grey)
+            self._map_writer().submit(write_image, path, maps[0])
         if not files:
             return
         if self._num_workers > 0:
-            self._metric_workers().submit(_score_in_worker, index, grey, files)
+            self._metric_workers().submit(_score_in_worker, index, maps, files)
         else:
-            self._receive(_score(self._plan, index, grey, files))
+            self._receive(_score(self._plan, index, maps, files))
+
+    def _greys(self, saliency: torch.Tensor, size_hw: tuple[int, int]) -> Greys:
+        """The map as it is saved, and rounded where a protocol wants that."""
+        saliency = _resized(saliency, size_hw)
+        rounded = to_grey(saliency, size_hw, rounded=True) if True in self._is_plain else None
+        if rounded is not None and False not in self._is_plain:
+            return rounded, rounded
+        return to_grey(saliency, size_hw), rounded
 
     def _receive(self, outcome: DenseTally | str) -> None:
         if isinstance(outcome, str):
@@ -206,7 +221,7 @@ class DenseEvaluator(DatasetEvaluator):
             )
 
     def _results(self, tally: DenseTally) -> OrderedDict[str, OrderedDict[str, float]]:
-        results = OrderedDict(sod=tally.results()[0])
+        results = OrderedDict(sod=tally.flat_results())
         logger.info("%s, sod:\n%s", self._name, create_small_table(results["sod"]))
         if self._output_dir is not None:
             names = [str(image_id) for image_id in self._masks]
@@ -214,17 +229,25 @@ class DenseEvaluator(DatasetEvaluator):
         return results
 
 
-def to_grey(saliency: torch.Tensor, size_hw: tuple[int, int]) -> Grey:
-    """A map as it is scored and saved: uint8 (H, W), truncated.
+def to_grey(saliency: torch.Tensor, size_hw: tuple[int, int], *, rounded: bool = False) -> Grey:
+    """A map as it is scored and saved: uint8 (H, W).
 
     Args:
         saliency: floating point (h, w) in [0, 1], on any device.
         size_hw: of the mask; another size is resized bilinearly (half-pixel centres).
+        rounded: to the nearest of the 256 levels (half to even); False: truncated.
     """
+    levels = _resized(saliency, size_hw) * 255
+    if rounded:
+        levels.round_()
+    return levels.clamp_(0, 255).to(torch.uint8).cpu().numpy()
+
+
+def _resized(saliency: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
     saliency = saliency.detach().float()
-    if tuple(saliency.shape) != tuple(size_hw):
-        saliency = F.interpolate(saliency[None, None], size_hw, mode="bilinear")[0, 0]
-    return (saliency * 255).clamp_(0, 255).to(torch.uint8).cpu().numpy()
+    if tuple(saliency.shape) == tuple(size_hw):
+        return saliency
+    return F.interpolate(saliency[None, None], size_hw, mode="bilinear")[0, 0]
 
 
 def _checked(saliency: Any, image_id: int | str) -> torch.Tensor:
@@ -240,6 +263,9 @@ def _mask_files(dicts: Sequence[Mapping[str, Any]], name: str) -> dict[int | str
     """Mask file (or files, one mask together) of each image id, in the data set's order."""
     masks: dict[int | str, MaskFiles] = {}
     problems = []
+    if dicts and not any(item.get("sem_seg_file_name") for item in dicts):
+        text = "there is nothing to evaluate: none of the pictures has a mask (sem_seg_file_name)"
+        raise DataError([f"{name}: {text}; give masks, or leave it out of DATASETS.TEST"])
     for item in dicts:
         image_id, files = item["image_id"], item.get("sem_seg_file_name")
         if not files:
@@ -252,11 +278,11 @@ def _mask_files(dicts: Sequence[Mapping[str, Any]], name: str) -> dict[int | str
     return masks
 
 
-def _score(plan: Plan, index: int, grey: Grey, files: MaskFiles) -> DenseTally | str:
+def _score(plan: Plan, index: int, maps: Greys, files: MaskFiles) -> DenseTally | str:
     """Scores one map; a mask that cannot be used is an outcome, not an exception."""
     tally = DenseTally(plan)
     try:
-        tally.add(index, Subject(grey, read_grey_mask(files)))
+        tally.add(index, Subject(maps[0], read_grey_mask(files), rounded=maps[1]))
     except (SaliencyError, ValueError) as error:
         return f"{files}: {error}" if isinstance(error, ValueError) else str(error)
     return tally
@@ -270,5 +296,5 @@ def _start_worker(plan: Plan) -> None:
 _worker_plans: list[Plan] = []
 
 
-def _score_in_worker(index: int, grey: Grey, files: MaskFiles) -> DenseTally | str:
-    return _score(_worker_plans[0], index, grey, files)
+def _score_in_worker(index: int, maps: Greys, files: MaskFiles) -> DenseTally | str:
+    return _score(_worker_plans[0], index, maps, files)

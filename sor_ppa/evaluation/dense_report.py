@@ -57,7 +57,7 @@ def metrics_csv(runs: Sequence[DenseRun]) -> str:
         for run in runs
         for protocol, results in zip(run.tally.plan.protocols, run.tally.results(), strict=True)
     ]
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def per_image_csv(runs: Sequence[DenseRun], names: Sequence[str]) -> str:
@@ -73,7 +73,7 @@ def per_image_csv(runs: Sequence[DenseRun], names: Sequence[str]) -> str:
         for place, protocol in enumerate(run.tally.plan.protocols)
         for index, row in sorted((i, rows[place]) for i, rows in run.tally.rows.items())
     ]
-    return _csv(rows)
+    return csv_text(rows)
 
 
 def markdown_table(runs: Sequence[DenseRun], notes: Sequence[str] = ()) -> str:
@@ -158,7 +158,8 @@ def _skipped(method: str, protocol: DenseProtocol, values: Mapping[str, float]) 
     ]
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a row, a column for every key that occurs; empty where a row has none, or NaN."""
     fields = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, fields, lineterminator="\n")

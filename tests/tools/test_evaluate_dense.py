@@ -65,6 +65,18 @@ def test_all_protocols(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
             assert np.ptp(read_grey(output / f"{kind}_{protocol}.png")) > 100
 
 
+@pytest.mark.parametrize("names_", [["pysod", "a2s"], ["pysod,a2s"], ["pysod,", "a2s", "pysod"]])
+def test_both_protocols_in_one_table(
+    root: Path, names_: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(root, "--protocol", *names_, "--no-plots", "--output", str(root / "out")) == 0
+    heads, _, *rows = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert len(rows) == 2 and "| Dis |" in heads and "| avgEm |" in heads
+    runs = _document(root / "out")["runs"]
+    assert [run["protocol"]["name"] for run in runs] == ["pysod", "a2s"]
+    assert runs[1]["sod"]["binIoU"] > 0 and "binIoU" in runs[0]["sod"]
+
+
 def test_as_the_evaluator_scored_them(root: Path) -> None:
     """Saved maps scored later give the numbers of the run that saved them."""
     with registered_dense("dense_cli", dense_sets.dataset_dicts(root)):
@@ -169,6 +181,7 @@ def test_oracle_finds_a_difference(
         (["--workers", "-1"], "--workers"),
         (["--oracle", "-1"], "--oracle"),
         (["--metrics", "auc"], "'auc'"),
+        (["--protocol", "pysod,best"], "'best'"),
     ],
 )
 def test_user_errors(

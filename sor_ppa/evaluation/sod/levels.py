@@ -18,6 +18,8 @@ from sor_ppa.evaluation.sod.windows import Window
 Floats = npt.NDArray[np.float64]
 
 GREYS: Floats = np.arange(256) / 255
+# As a float32 map holds them.
+FLOAT32_GREYS: Floats = GREYS.astype(np.float32).astype(np.float64)
 # OpenCV counts in float32, exact up to 2^24 a bin.
 _STRIP_PIXELS = 1 << 24
 

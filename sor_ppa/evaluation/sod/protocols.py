@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from sor_ppa.errors import ConfigError
@@ -33,6 +35,9 @@ class DenseProtocol:
         adaptive_only: of the E-measure only the adaptive form exists.
         resize: saved maps of another size than their mask are resized (Pillow, bicubic); False:
             they are refused.
+        plain_in_loop: maps that come straight from a network are rounded to 8 bits and not
+            stretched, and an object pixel is one above the middle of its mask's own range.
+        empty_iou: IoU of an empty map and an empty mask.
     """
 
     name: str
@@ -50,6 +55,8 @@ class DenseProtocol:
     pooled_f: bool = False
     adaptive_only: bool = False
     resize: bool = False
+    plain_in_loop: bool = False
+    empty_iou: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The constants as plain values, for JSON."""
@@ -69,7 +76,7 @@ PROTOCOLS: dict[str, DenseProtocol] = {
         e_eps=_SPACING,
         wf_eps=_SPACING,
         families=(*_BASIC, "mse", *_CUTS),
-        extras=("mba", "biou", "tiou", "msiou"),
+        extras=("mba", "biou", "tiou", "msiou", "dis"),
         columns=_COLUMNS,
     ),
     "inspyrenet": DenseProtocol(
@@ -80,7 +87,7 @@ PROTOCOLS: dict[str, DenseProtocol] = {
         e_eps=1e-16,
         wf_eps=1e-16,
         families=(*_BASIC, "mba", "mse", "iou", "biou", "tiou"),
-        extras=(*_CUTS[1:], "msiou"),
+        extras=(*_CUTS[1:], "msiou", "dis"),
         columns=(*_COLUMNS, "mBA"),
     ),
     "a2s": DenseProtocol(
@@ -92,9 +99,9 @@ PROTOCOLS: dict[str, DenseProtocol] = {
         ),
         e_eps=1e-8,
         wf_eps=1e-6,
-        families=_BASIC,
-        extras=("mse", *_CUTS, "mba", "biou", "tiou", "msiou"),
-        columns=("MAE", "maxFm", "adpFm", "Sm", "adpEm", "wFm"),
+        families=(*_BASIC, "iou", "dis"),
+        extras=("mse", *_CUTS[1:], "mba", "biou", "tiou", "msiou"),
+        columns=("MAE", "maxFm", "adpFm", "Sm", "adpEm", "wFm", "binIoU", "Dis"),
         pr_eps=1e-8,
         levels=255,
         own_half=True,
@@ -102,6 +109,8 @@ PROTOCOLS: dict[str, DenseProtocol] = {
         pooled_f=True,
         adaptive_only=True,
         resize=True,
+        plain_in_loop=True,
+        empty_iou=math.nan,
     ),
 }
 
@@ -117,3 +126,27 @@ def get_dense_protocol(name: str | DenseProtocol) -> DenseProtocol:
     if name not in PROTOCOLS:
         raise ConfigError(f"unknown saliency protocol {name!r}; use one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def get_dense_protocols(
+    names: str | DenseProtocol | Sequence[str | DenseProtocol],
+) -> tuple[DenseProtocol, ...]:
+    """One protocol or several, in the order given, each once.
+
+    Args:
+        names: "pysod", "pysod,a2s", or a list of such and of your own.
+
+    Raises:
+        ConfigError: an unknown name, or none at all.
+    """
+    given = [names] if isinstance(names, (str, DenseProtocol)) else names
+    parts = [part for name in given for part in _parts(name)]
+    if not parts:
+        raise ConfigError(f"name at least one saliency protocol: {', '.join(PROTOCOLS)}")
+    return tuple(dict.fromkeys(get_dense_protocol(part) for part in parts))
+
+
+def _parts(name: str | DenseProtocol) -> list[str | DenseProtocol]:
+    if isinstance(name, DenseProtocol):
+        return [name]
+    return [part.strip() for part in name.split(",") if part.strip()]

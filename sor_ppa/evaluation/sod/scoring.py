@@ -10,6 +10,7 @@ import numpy as np
 from sor_ppa.errors import ConfigError
 from sor_ppa.evaluation.sod import boundary, thresholds
 from sor_ppa.evaluation.sod.alignment import e_measure
+from sor_ppa.evaluation.sod.centroids import centroid_distance
 from sor_ppa.evaluation.sod.levels import Floats
 from sor_ppa.evaluation.sod.multiscale import multiscale_iou
 from sor_ppa.evaluation.sod.protocols import DenseProtocol
@@ -132,6 +133,11 @@ def _handler(name: str) -> Callable[[Subject, DenseProtocol], Scores]:
     return family
 
 
+def _iou(subject: Subject, protocol: DenseProtocol) -> Scores:
+    cuts = subject.prepared(protocol).cuts(protocol.levels)
+    return {**cuts.parts("iou", thresholds.iou(cuts, of_nothing=protocol.empty_iou))}
+
+
 def _counts(subject: Subject, protocol: DenseProtocol) -> Scores:
     cuts = subject.prepared(protocol).cuts(protocol.levels)
     return {"counts_bin": np.array([part[-1] for part in (cuts.tp, cuts.fp, cuts.fn, cuts.tn)])}
@@ -147,6 +153,10 @@ def _biou(subject: Subject, protocol: DenseProtocol) -> Scores:
 
 def _tiou(subject: Subject, protocol: DenseProtocol) -> Scores:
     return {"tiou_curve": boundary.tiou_curve(subject.prepared(protocol).pair)}
+
+
+def _dis(subject: Subject, protocol: DenseProtocol) -> Scores:
+    return {"dis": centroid_distance(subject.prepared(protocol).pair)}
 
 
 def _msiou(subject: Subject, protocol: DenseProtocol) -> Scores:
@@ -167,9 +177,11 @@ _FAMILIES: Mapping[str, Callable[[Subject, DenseProtocol], Scores]] = {
     "pr": _pr,
     "wfm": _wfm,
     **{name: _handler(name) for name in HANDLERS},
+    "iou": _iou,
     "counts": _counts,
     "mba": _mba,
     "biou": _biou,
     "tiou": _tiou,
     "msiou": _msiou,
+    "dis": _dis,
 }

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sor_ppa.evaluation.sod.levels import stretched, stretched_integers
+from sor_ppa.data.mask_io import mask_values
+from sor_ppa.evaluation.sod.levels import FLOAT32_GREYS, stretched, stretched_integers
 from sor_ppa.evaluation.sod.pair import Pair
 from sor_ppa.evaluation.sod.protocols import DenseProtocol
 from sor_ppa.evaluation.sod.thresholds import Cuts
@@ -27,13 +28,22 @@ _MASK_THRESHOLD = 128
 class Subject:
     """A prediction and a mask as they came; prepares them for each protocol, and once only."""
 
-    def __init__(self, prediction: Array, mask: Array, *, normalize: bool = True) -> None:
+    def __init__(
+        self,
+        prediction: Array,
+        mask: Array,
+        *,
+        normalize: bool = True,
+        rounded: Array | None = None,
+    ) -> None:
         """Checks what it is given.
 
         Args:
             prediction: uint8 (H, W); without ``normalize`` floating point (H, W) in [0, 1].
             mask: uint8 (H, W); without ``normalize`` bool (H, W).
             normalize: threshold the mask and stretch the prediction as the protocol does.
+            rounded: the prediction comes straight from a network, and this is it rounded to 8 bits,
+                uint8 (H, W), for the protocols that score such maps without stretching them.
 
         Raises:
             ValueError: not of that form, of different shapes, or without a pixel.
@@ -41,8 +51,12 @@ class Subject:
         """
         _check_shapes(prediction, mask)
         (_check_integers if normalize else _check_floats)(prediction, mask)
+        if rounded is not None:
+            _check_shapes(rounded, mask)
+            _check_integers(rounded, mask)
         self._prediction, self._mask, self._normalize = prediction, mask, normalize
-        self._pairs: dict[tuple[bool, bool], PreparedPair] = {}
+        self._rounded = rounded
+        self._pairs: dict[tuple[bool, ...], PreparedPair] = {}
         if mask.size < 4:
             logger.warning(
                 "a map of %d pixels: the E-measure divides by that number less 1", mask.size
@@ -50,7 +64,7 @@ class Subject:
 
     def prepared(self, protocol: DenseProtocol) -> PreparedPair:
         """Mask and prediction as the protocol sees them."""
-        key = (protocol.own_half, protocol.integer_stretch)
+        key = (protocol.own_half, protocol.integer_stretch, self._is_plain(protocol))
         if key not in self._pairs:
             self._pairs[key] = PreparedPair(self._pair(protocol))
         return self._pairs[key]
@@ -63,7 +77,13 @@ class Subject:
         grey = (self._prediction.astype(np.float64) * 255).astype(np.uint8)
         return _above(grey), self._mask.astype(np.uint8)
 
+    def _is_plain(self, protocol: DenseProtocol) -> bool:
+        return protocol.plain_in_loop and self._rounded is not None
+
     def _pair(self, protocol: DenseProtocol) -> Pair:
+        if self._is_plain(protocol):
+            mask = (mask_values(self._mask, "minmax") > 0.5).view(np.uint8)
+            return Pair(np.ascontiguousarray(self._rounded), mask, FLOAT32_GREYS)
         if not self._normalize:
             values, codes = np.unique(self._prediction, return_inverse=True)
             codes = codes.reshape(self._prediction.shape)

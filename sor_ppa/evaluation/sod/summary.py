@@ -16,7 +16,15 @@ from sor_ppa.evaluation.sod.thresholds import F_BETA2
 
 # Column of each key of an image's scores. Curves give a "max" and an "avg" column, or "min" and
 # "avg" where less is better.
-_NUMBERS = {"sm": "Sm", "mae": "MAE", "mse": "MSE", "wfm": "wFm", "mba": "mBA", "em": "adpEm"}
+_NUMBERS = {
+    "sm": "Sm",
+    "mae": "MAE",
+    "mse": "MSE",
+    "wfm": "wFm",
+    "mba": "mBA",
+    "em": "adpEm",
+    "dis": "Dis",
+}
 _FAMILIES = {
     "em": "Em",
     "fm": "Fm",

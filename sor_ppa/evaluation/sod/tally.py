@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from sor_ppa.errors import DataError
 from sor_ppa.evaluation.sod.levels import Floats
-from sor_ppa.evaluation.sod.protocols import DenseProtocol, get_dense_protocol
+from sor_ppa.evaluation.sod.protocols import DenseProtocol, get_dense_protocols
 from sor_ppa.evaluation.sod.scoring import choose_metrics, score_subject
 from sor_ppa.evaluation.sod.subject import Subject
 from sor_ppa.evaluation.sod.summary import image_scalars, mean_curves, summarize
@@ -27,19 +27,19 @@ class Plan:
     @classmethod
     def of(
         cls,
-        protocols: Sequence[str | DenseProtocol],
+        protocols: str | DenseProtocol | Sequence[str | DenseProtocol],
         metrics: Sequence[str] | None = None,
     ) -> Plan:
         """From names.
 
         Args:
-            protocols: see :data:`~sor_ppa.evaluation.sod.protocols.PROTOCOLS`.
+            protocols: see :func:`~sor_ppa.evaluation.sod.protocols.get_dense_protocols`.
             metrics: see :func:`~sor_ppa.evaluation.sod.scoring.choose_metrics`.
 
         Raises:
             ConfigError: an unknown name.
         """
-        rules = tuple(get_dense_protocol(name) for name in protocols)
+        rules = get_dense_protocols(protocols)
         return cls(rules, tuple(choose_metrics(rule, metrics) for rule in rules))
 
     def __iter__(self) -> Iterator[tuple[DenseProtocol, tuple[str, ...]]]:
@@ -111,6 +111,18 @@ class DenseTally:
             summarize(sums, protocol, parity=parity)
             for sums, protocol in zip(self._sums, self.plan.protocols, strict=True)
         ]
+
+    def flat_results(self) -> OrderedDict[str, float]:
+        """All scores in one dictionary, "a2s/MAE" under all protocols but the first.
+
+        ``images``, which is the same for all, is there once.
+        """
+        first, *others = self.results()
+        for protocol, results in zip(self.plan.protocols[1:], others, strict=True):
+            for name, value in results.items():
+                if name != "images":
+                    first[f"{protocol.name}/{name}"] = value
+        return first
 
     def curves(self) -> list[dict[str, Floats]]:
         """Mean curves under each protocol, see :func:`.summary.mean_curves`."""

@@ -91,9 +91,10 @@ def f_measure(cuts: Cuts, beta2: float = F_BETA2) -> Floats:
     return share((1 + beta2) * p * r, beta2 * p + r)
 
 
-def iou(cuts: Cuts) -> Floats:
-    """TP / (TP + FP + FN)."""
-    return share(cuts.tp, cuts.fp + cuts.positives)
+def iou(cuts: Cuts, *, of_nothing: float = 0.0) -> Floats:
+    """TP / (TP + FP + FN); ``of_nothing`` where map and mask are empty."""
+    union = cuts.fp + cuts.positives
+    return np.where(union > 0, share(cuts.tp, union), of_nothing)
 
 
 def dice(cuts: Cuts) -> Floats:

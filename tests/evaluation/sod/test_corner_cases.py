@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from sor_ppa.errors import ConfigError
-from sor_ppa.evaluation.dense import PROTOCOLS, choose_metrics, get_dense_protocol, score
+from sor_ppa.evaluation.dense import (
+    PROTOCOLS,
+    Subject,
+    choose_metrics,
+    get_dense_protocol,
+    score,
+)
 from sor_ppa.evaluation.sod.levels import eight_bit, histograms, stretched
 from tests.evaluation.sod.pairs import Image, blob_pair, constant, rectangle_mask
 
@@ -227,3 +233,35 @@ def test_names_of_metrics(metrics: list[str], families: tuple[str, ...]) -> None
 def test_all_metrics() -> None:
     for protocol in PROTOCOLS.values():
         assert choose_metrics(protocol, ["all"]) == (*protocol.families, *protocol.extras)
+
+
+@pytest.mark.parametrize(
+    "prediction, mask, iou, distance",
+    [
+        (EMPTY, EMPTY, math.nan, 320 / (12 + 1e-5)),
+        (SOME, EMPTY, 0, 320 / (12 + 1e-5)),
+        (EMPTY, SOME, 0, 320 / (12 + 1e-5)),
+        (SOME, SOME, 1, 0),
+        # Rows 2 ... 5 and columns 3 ... 8 against all of 9 x 12: (3.5, 5.5) and (4, 5.5).
+        (FULL, SOME, N1 / N, 0.5 / (12 + 1e-5)),
+    ],
+)
+def test_overlap_and_distance(prediction: Image, mask: Image, iou: float, distance: float) -> None:
+    scores = score(prediction, mask, "a2s")
+    assert scores["iou_bin"] == pytest.approx(iou, abs=1e-15, nan_ok=True)
+    assert scores["dis"] == pytest.approx(distance, abs=1e-12)
+    # Elsewhere two empty masks have no overlap.
+    expected = 0 if math.isnan(iou) else iou
+    assert score(prediction, mask)["iou_bin"] == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("grey, salient", [(0, 0), (127, 0), (128, 1), (255, 1)])
+def test_mask_of_one_grey_straight_from_a_network(grey: int, salient: int) -> None:
+    """All white is all salient, although a stretched mask of one grey would be empty."""
+    subject = Subject(EMPTY, constant(grey), rounded=EMPTY)
+    assert subject.prepared(PROTOCOLS["a2s"]).pair.positives == salient * N
+
+
+def test_rounded_map_of_another_shape() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        Subject(EMPTY, EMPTY, rounded=EMPTY[1:])

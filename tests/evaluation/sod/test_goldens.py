@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sor_ppa.evaluation.dense import PROTOCOLS, MetricSums, Scores, score, summarize
+from sor_ppa.evaluation.dense import (
+    PROTOCOLS,
+    MetricSums,
+    Scores,
+    Subject,
+    score,
+    score_subject,
+    summarize,
+)
 from sor_ppa.evaluation.sod.boundary import mba_radii
+from sor_ppa.evaluation.sod.summary import mean_curves
 from tests.evaluation.sod.pairs import GOLDENS
 
 SOD = np.load(GOLDENS / "sod_metrics.npz")
@@ -97,16 +107,57 @@ def test_high_resolution_set() -> None:
         assert results[column] == pytest.approx(float(MBA[key]), abs=1e-9), name
 
 
-def test_maps_that_are_not_stretched() -> None:
-    """The test loop of A2S: float32 maps as they are."""
+# Maps as they come out of a network, not stretched: float32 with bool masks, and the evaluator's
+# way: rounded to 8 bits, with grey masks.
+def _float_map(i: int) -> Scores:
+    grey = A2S[f"gt{i}"].astype(float)
+    mask = (grey - grey.min()) / (np.ptp(grey) + 1e-5) > 0.5
+    return score((A2S[f"pred{i}"] / 255).astype(np.float32), mask, "a2s", normalize=False)
+
+
+def _rounded_map(i: int) -> Scores:
+    # Any mask of these two greys; to be cut in their middle, not at half of the larger.
+    mask = np.where(A2S[f"gt{i}"] > 0, 140, 90 if A2S[f"gt{i}"].any() else 0).astype(np.uint8)
+    subject = Subject(np.zeros_like(mask), mask, rounded=A2S[f"pred{i}"])
+    return score_subject(subject, PROTOCOLS["a2s"], PROTOCOLS["a2s"].families)
+
+
+_PER_IMAGE = {
+    "mae": "per_mae", "fm_adp": "per_adpf", "sm": "per_sm", "em": "per_em", "wfm": "per_wfm",
+    "dis": "dis",
+}  # fmt: skip
+_OF_THE_SET = {
+    "MAE": "mae", "maxFm": "maxf", "adpFm": "adpf", "Sm": "sm", "adpEm": "em", "wFm": "wfm",
+}  # fmt: skip
+_OF_PYSOD = {
+    "MAE": "mae", "maxFm": "maxf", "adpFm": "adpf", "Sm": "sm", "adpEm": "adpe", "wFm": "wfm",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scored", [_float_map, _rounded_map])
+def test_maps_that_are_not_stretched(scored: Callable[[int], Scores]) -> None:
+    """The test loop of A2S."""
     sums = MetricSums()
     for i in range(5):
-        grey = A2S[f"gt{i}"].astype(float)
-        mask = (grey - grey.min()) / (np.ptp(grey) + 1e-5) > 0.5
-        scores = score((A2S[f"pred{i}"] / 255).astype(np.float32), mask, "a2s", normalize=False)
-        for name, key in (("mae", "mae"), ("fm_adp", "adpf"), ("em", "em"), ("wfm", "wfm")):
-            assert scores[name] == pytest.approx(A2S[f"per_{key}"][i], abs=1e-7), name
-        assert scores["sm"] == pytest.approx(A2S["per_sm"][i], abs=1e-7)
+        scores = scored(i)
+        for name, key in _PER_IMAGE.items():
+            assert scores[name] == pytest.approx(A2S[key][i], abs=1e-7), (i, name)
+        assert scores["iou_bin"] == pytest.approx(A2S["iou"][i], abs=1e-7)
         sums.add(scores)
     results = summarize(sums, PROTOCOLS["a2s"])
-    assert results["maxFm"] == pytest.approx(float(A2S["maxf"]), abs=1e-7)
+    for name, key in _OF_THE_SET.items():
+        assert results[name] == pytest.approx(float(A2S[key]), abs=1e-7), name
+    assert results["binIoU"] == pytest.approx(A2S["iou"].mean(), abs=1e-7)
+    assert results["Dis"] == pytest.approx(A2S["dis"].mean(), abs=1e-7)
+    curves = mean_curves(sums, PROTOCOLS["a2s"])
+    for name, key in (("precision",) * 2, ("recall",) * 2, ("fm_curve", "f_curve")):
+        np.testing.assert_allclose(curves[name], A2S[key], rtol=0, atol=1e-7)
+
+
+def test_the_same_maps_by_the_standard_protocol() -> None:
+    sums = MetricSums()
+    for i in range(5):
+        sums.add(score(A2S[f"pred{i}"], A2S[f"gt{i}"] * np.uint8(255)))
+    results = summarize(sums, PROTOCOLS["pysod"])
+    for name, key in _OF_PYSOD.items():
+        assert results[name] == pytest.approx(float(A2S[f"pysod_{key}"]), abs=1e-7), name
