@@ -1,8 +1,10 @@
 """Dense saliency networks as ONNX files, for runtimes without PyTorch.
 
-A file holds one pass of the network, from a normalised picture to the whole pyramid; what stands
-around it (resizing, blending) is told by the config. Its metadata say how pictures are normalised
-and which sizes it takes, so that :mod:`sor_ppa.engine.onnx_backend` needs nothing else.
+A file holds one pass of the network, from a normalised picture to its logits (of an InSPyReNet: to
+the whole pyramid); what stands around it (resizing, blending) is told by the config. Its metadata
+say how pictures are normalised and which sizes it takes, so that
+:mod:`sor_ppa.engine.onnx_backend` needs nothing else. Networks that see a second modality beside
+the picture are not exported.
 """
 
 from __future__ import annotations
@@ -21,12 +23,19 @@ from torch import Tensor, nn
 from sor_ppa import __version__
 from sor_ppa.checkpoint.atomic import atomic_open
 from sor_ppa.errors import ConfigError
+from sor_ppa.modeling.meta_arch.a2s import A2S
+from sor_ppa.modeling.meta_arch.cornet import CoRNet
+from sor_ppa.modeling.saliency.unlabelled import encoder_maps
 
 logger = logging.getLogger(__name__)
 
-#: Names of the graph's input and outputs. ``saliency`` is the sigmoid of ``d0``, not stretched.
+#: Names of the graph's input and outputs. ``saliency`` is the sigmoid of ``d0``, not stretched, or
+#: of ``logits``.
 INPUT_NAME = "image"
 OUTPUT_NAMES = ("saliency", "d3", "d2", "d1", "d0", "p2", "p1", "p0")
+LOGITS_NAMES = ("saliency", "logits")
+#: What a file says of itself: whose outputs it has.
+PYRAMID_FORMAT, LOGITS_FORMAT = "sor_ppa InSPyReNet", "sor_ppa logits"
 #: Sides of a file of dynamic size are multiples of this, up to the limit.
 SIZE_STEP, SIZE_LIMIT = 32, 4096
 # Not square, and at least two of Swin's windows a side at the coarsest stage: a size of 1 there
@@ -41,6 +50,9 @@ class PyramidGraph(nn.Module):
         network: an InSPyReNet in eval mode.
     """
 
+    format = PYRAMID_FORMAT
+    names = OUTPUT_NAMES
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network: Any = network
@@ -50,6 +62,28 @@ class PyramidGraph(nn.Module):
         pyramid = self.network.pyramid(image)
         saliency = pyramid.saliency[-1].sigmoid()
         return (saliency, *pyramid.saliency, *pyramid.laplacian)
+
+
+class LogitsGraph(nn.Module):
+    """What is exported of a network that looks at a picture once: A2S, CoRNet.
+
+    Args:
+        network: one of those in eval mode.
+    """
+
+    format = LOGITS_FORMAT
+    names = LOGITS_NAMES
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network: Any = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(1, 3, H, W) normalised -> the maps of ``LOGITS_NAMES``, each (1, 1, H, W)."""
+        # Not by its method `maps`, which switches gradients on and off.
+        found = self.network.decoder(encoder_maps(self.network.encoder, image), image.shape[-2:])
+        logits = getattr(found, "logits", found)
+        return logits.sigmoid(), logits
 
 
 def export_onnx(
@@ -64,7 +98,7 @@ def export_onnx(
     """Writes the network of a config as an ONNX file, at once or not at all.
 
     Args:
-        cfg: of an InSPyReNet; ``MODEL.WEIGHTS`` are loaded.
+        cfg: of a dense network that sees only the picture; ``MODEL.WEIGHTS`` are loaded.
         path: file to write.
         model: use this network instead of building and loading one.
         dynamic: let height and width be any multiples of 32. Where a network cannot, the size is
@@ -80,7 +114,7 @@ def export_onnx(
             package for ONNX is missing.
     """
     _require("onnx", "onnxscript")
-    graph = PyramidGraph(_on_cpu(cfg, model)).eval()
+    graph = _graph(cfg, model)
     size = _fixed_size(cfg, size_hw)
     program = None
     if dynamic and size_hw is None:
@@ -92,7 +126,8 @@ def export_onnx(
     is_dynamic = program is not None
     if program is None:
         program = _export(graph, size, dynamic=False)
-    program.model.metadata_props.update(_metadata(cfg, name, None if is_dynamic else size))
+    about = {"format": graph.format, **_metadata(cfg, name, None if is_dynamic else size)}
+    program.model.metadata_props.update(about)
     with atomic_open(path) as file:
         file.write(program.model_proto.SerializeToString())
     return Path(path)
@@ -115,34 +150,44 @@ def compare(
         model: as it was exported.
         seed: of the inputs, blurred noise.
     """
-    from sor_ppa.engine.onnx_backend import OnnxInSPyReNet
+    from sor_ppa.engine.onnx_file import OnnxFile
 
-    network: Any = _on_cpu(cfg, model)
-    onnx_network = OnnxInSPyReNet(path)
+    graph = _graph(cfg, model)
+    file = OnnxFile(path)
     rng = torch.Generator().manual_seed(seed)
     worst = 0.0
     for height, width in sizes:
         coarse = torch.rand(1, 3, -(-height // 16), -(-width // 16), generator=rng)
         image = nn.functional.interpolate(4 * coarse - 2, (height, width), mode="bicubic")
         with torch.inference_mode():
-            want = network.pyramid(image).saliency[-1].sigmoid()
-        got = onnx_network.pyramid(image).saliency[-1].sigmoid()
+            want = graph(image)[0]
+        (got,) = file.run(image, graph.names[:1])
         worst = max(worst, float((got - want).abs().max()))
     return worst
 
 
-def _on_cpu(cfg: CfgNode, model: nn.Module | None) -> nn.Module:
-    """The network of a config, or the given one, checked."""
+def _graph(cfg: CfgNode, model: nn.Module | None) -> PyramidGraph | LogitsGraph:
+    """What is exported of the network of a config, or of the given one."""
+    name = cfg.MODEL.META_ARCHITECTURE
+    if cfg.INPUT.DENSE.TEST_MODALITIES:
+        kinds = ", ".join(cfg.INPUT.DENSE.MODALITIES)
+        raise ConfigError(
+            f"MODEL.META_ARCHITECTURE {name!r} sees {kinds} beside the picture: networks of two "
+            "inputs have no ONNX export; use PyTorch"
+        )
     if model is None:
         from sor_ppa.engine.predictor import Predictor
 
         model = Predictor(cfg, device="cpu").model
-    if not hasattr(model, "pyramid"):
-        raise ConfigError(
-            f"MODEL.META_ARCHITECTURE {cfg.MODEL.META_ARCHITECTURE!r} has no ONNX export; only "
-            "dense saliency (InSPyReNet) has"
-        )
-    return model.cpu().eval()
+    model = model.cpu().eval()
+    if hasattr(model, "pyramid"):
+        return PyramidGraph(model).eval()
+    if isinstance(model, (A2S, CoRNet)):
+        return LogitsGraph(model).eval()
+    raise ConfigError(
+        f"MODEL.META_ARCHITECTURE {name!r} has no ONNX export; only dense saliency out of one "
+        "picture (InSPyReNet, A2S, CoRNet) has"
+    )
 
 
 def _fixed_size(cfg: CfgNode, size_hw: Sequence[int] | None) -> tuple[int, int]:
@@ -154,7 +199,7 @@ def _fixed_size(cfg: CfgNode, size_hw: Sequence[int] | None) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _export(graph: nn.Module, size_hw: tuple[int, int], *, dynamic: bool) -> Any:  # noqa: ANN401
+def _export(graph: PyramidGraph | LogitsGraph, size_hw: tuple[int, int], *, dynamic: bool) -> Any:  # noqa: ANN401
     """The exporter's program for pictures of that size, or of that size and others."""
     shapes = None
     if dynamic:
@@ -168,7 +213,7 @@ def _export(graph: nn.Module, size_hw: tuple[int, int], *, dynamic: bool) -> Any
             dynamo=True,
             verbose=False,
             input_names=[INPUT_NAME],
-            output_names=list(OUTPUT_NAMES),
+            output_names=list(graph.names),
             dynamic_shapes=shapes,
         )
 
@@ -176,7 +221,6 @@ def _export(graph: nn.Module, size_hw: tuple[int, int], *, dynamic: bool) -> Any
 def _metadata(cfg: CfgNode, name: str, size_hw: tuple[int, int] | None) -> dict[str, str]:
     """What the file says about itself; every value is JSON but for plain words."""
     return {
-        "format": "sor_ppa InSPyReNet",
         "sor_ppa": __version__,
         "config": name,
         "channels": "RGB" if cfg.INPUT.FORMAT == "RGB" else "BGR",

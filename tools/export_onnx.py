@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from sor_ppa.engine.inference_config import inference_config
-from sor_ppa.engine.onnx_backend import OnnxInSPyReNet
+from sor_ppa.engine.onnx_file import OnnxFile
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import SaliencyError
 from sor_ppa.export import compare, export_onnx
@@ -62,7 +62,7 @@ def _export(args: argparse.Namespace) -> float:
     model = Predictor(cfg, allow_pickle=args.allow_pickle).model
     args.output.parent.mkdir(parents=True, exist_ok=True)
     export_onnx(cfg, args.output, model=model, size_hw=args.size, name=args.config_file)
-    size = OnnxInSPyReNet(args.output).size_hw
+    size = OnnxFile(args.output).size_hw
     words = "any multiples of 32" if size is None else "{} x {}".format(*size)
     print(f"Wrote {args.output}: {args.output.stat().st_size / 2**20:.0f} MiB, takes {words}")
     return compare(cfg, args.output, [size] if size else _CHECKED_SIZES, model=model)

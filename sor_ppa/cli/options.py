@@ -9,6 +9,10 @@ TASKS = {
     "rank": "rank the salient objects: outlines, order, scores",
 }
 
+# What pictures are, in the words of --task, and what a network then sees beside them.
+PICTURE_TASKS = {"rgb": "", "rgbd": "depth", "rgbt": "thermal", "video": "flow"}
+SALIENCY_CONFIG = "inspyrenet/tiny.yaml"
+
 _STATUS = """\
 Exit status: 0 all done, 1 some inputs failed (they are listed), 2 nothing was done,
 130 stopped with Ctrl-C (what was finished is there)."""
@@ -19,6 +23,8 @@ examples:
   {prog} -i photo.jpg holiday/ "frames/*.png" -d output/mine --type white --trim
   {prog} -i clip.mp4 --type rgba --format webm
   {prog} -i photo.jpg --background beach.jpg
+  {prog} --task rgbt -i photos/ --modality-input thermal/ --weights my.pth --sheet sheet.png
+  {prog} --task video -i clip.mp4 --type overlay modality --weights my.pth
 
 """
 
@@ -60,11 +66,23 @@ def _task_parser(
 
 # fmt: off
 def _saliency_options(parser: argparse.ArgumentParser) -> None:
-    _input_options(parser, config="inspyrenet/tiny.yaml", output="output/saliency")
+    _input_options(
+        parser, config=None, output="output/saliency",
+        default=f"what --task says, else {SALIENCY_CONFIG}",
+    )
+    add = parser.add_argument_group("second modality").add_argument
+    add("--task", dest="picture_task", choices=tuple(PICTURE_TASKS),
+        help="what the pictures are: rgb, or with depth (rgbd), with thermal pictures (rgbt), or "
+             "moving (video); chooses the network, unless --config-file does")
+    add("--modality-input", "-mi", nargs="+", default=[], metavar="WHAT",
+        help="what the network sees beside the pictures: files, folders, globs in quotes, or "
+             "videos for videos; belongs to the input of the same name up to the suffix. Optical "
+             "flow that is not given is computed, of videos and of folders of frames")
     add = parser.add_argument_group("results").add_argument
     add("--type", "-t", nargs="+", default=None, metavar="TYPE",
         help="map, rgba, green, white, a colour (255,0,0), blur, overlay, the path of a background "
-             "picture, or pyramid (the network's levels); several are possible; default: rgba")
+             "picture, pyramid (the network's levels), or modality (what it saw beside the "
+             "picture); several are possible; default: rgba")
     add("--background", "-b", metavar="FILE", help="also put the objects on this picture")
     add("--threshold", "-th", type=float, metavar="P",
         help="a hard mask: 1 above P, else 0; default: soft edges")
@@ -92,7 +110,7 @@ def _saliency_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _rank_options(parser: argparse.ArgumentParser) -> None:
-    _input_options(parser, config="sor/tiny.yaml", output="output/rank")
+    _input_options(parser, config="sor/tiny.yaml", output="output/rank", default="%(default)s")
     add = parser.add_argument_group("results").add_argument
     add("--confidence-threshold", type=float, metavar="P",
         help="class probability from which something counts as an object; default: the config's")
@@ -104,10 +122,12 @@ def _rank_options(parser: argparse.ArgumentParser) -> None:
     _last_options(parser)
 
 
-def _input_options(parser: argparse.ArgumentParser, *, config: str, output: str) -> None:
+def _input_options(
+    parser: argparse.ArgumentParser, *, config: str | None, output: str, default: str
+) -> None:
     add = parser.add_argument
     add("--config-file", "--mode", "-m", default=config, metavar="FILE|NAME",
-        help="a yaml file, or a config of the model zoo by name (default: %(default)s)")
+        help=f"a yaml file, or a config of the model zoo by name (default: {default})")
     add("--input", "-i", "--source", "-s", nargs="+", default=[], metavar="WHAT",
         help="pictures, folders, globs in quotes, videos, webcam or webcam:1")
     add("--samples", action="store_true", help="free photos that ship with scikit-image")

@@ -7,7 +7,13 @@ import logging
 import time
 from pathlib import Path
 
-from sor_ppa.cli.sources import Run, find_sources
+from sor_ppa.cli.modalities import (
+    config_for,
+    refuse_training_start,
+    seen_kind,
+    sources_with,
+)
+from sor_ppa.cli.sources import Run
 from sor_ppa.engine.inference_config import inference_config
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError
@@ -26,11 +32,14 @@ def run(args: argparse.Namespace) -> int:
         SaliencyError: nothing could be done, or (``--strict``) an input failed.
     """
     options = cutout_options(args)
-    sources = find_sources(args, SaliencyFolder.own_paths(args.output))
-    _check(args, options, sources)
-    opts = config_options(args, options)
-    cfg = inference_config(args.config_file, opts, device=args.device, max_pixels=args.max_pixels)
-    info = {"config": args.config_file, "weights": cfg.MODEL.WEIGHTS, "opts": opts}
+    _check(args)
+    config_file, opts = config_for(args), config_options(args, options)
+    cfg = inference_config(config_file, opts, device=args.device, max_pixels=args.max_pixels)
+    refuse_training_start(args, config_file, cfg)
+    kind = seen_kind(cfg, args.picture_task)
+    sources = sources_with(args, kind, SaliencyFolder.own_paths(args.output))
+    _check_types(options, sources, kind)
+    info = {"config": config_file, "weights": cfg.MODEL.WEIGHTS, "opts": opts}
     folder = SaliencyFolder(
         args.output, sources=sources, options=options, info=info, resume=args.resume
     )
@@ -92,13 +101,22 @@ def config_options(args: argparse.Namespace, options: CutoutOptions) -> list[str
     return pairs + args.opts
 
 
-def _check(args: argparse.Namespace, options: CutoutOptions, sources: list[Source]) -> None:
+def _check(args: argparse.Namespace) -> None:
     """Complaints that must not wait until a network is loaded."""
-    kinds = {source.kind for source in sources}
     if args.batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1, got {args.batch_size}")
     if args.sheet and Path(args.sheet).suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ConfigError(f"--sheet must end in .png or .jpg, got {args.sheet}")
+
+
+def _check_types(options: CutoutOptions, sources: list[Source], seen: str) -> None:
+    """Complaints about types that these inputs, or this network, do not have."""
+    kinds = {source.kind for source in sources}
+    if not seen and any(kind.kind == "modality" for kind in options.types):
+        raise ConfigError(
+            "--type modality: this network sees nothing beside the picture; leave it out, or use a "
+            "config that does, such as a2s/midnet-rgbt.yaml"
+        )
     if options.format in ("mp4", "mov", "webm") and "video" not in kinds:
         logger.warning("--format %s is for videos, and no input is one", options.format)
     if options.format == "jpg" and any(kind.has_alpha for kind in options.types):

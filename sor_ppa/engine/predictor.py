@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sor_ppa.checkpoint import SaliencyCheckpointer
 from sor_ppa.compat import available_device
+from sor_ppa.data.dense.modalities import Modality, modality_kinds
 from sor_ppa.data.image_io import check_image_array
 from sor_ppa.data.transforms import build_preparation
 from sor_ppa.engine.prefetch import prefetch as run_ahead
@@ -23,6 +24,8 @@ from sor_ppa.errors import ConfigError, ImageError, SaliencyError
 from sor_ppa.modeling.fuse import fuse_for_inference
 
 logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")  # a picture, or a pair of a picture and its modality
 
 
 class Predictor:
@@ -37,6 +40,13 @@ class Predictor:
     2. Several pictures of any sizes in one pass: ``predictor.predict_batch([a, b, c])``.
     3. A video, a folder, a camera: ``for image, outputs in predictor.stream(frames)``, where the
        next pictures are decoded and resized in a thread while the network works.
+    4. A network that sees something beside the picture (``INPUT.DENSE.TEST_MODALITIES``): depth,
+       optical flow or a thermal picture of any size, uint8 (H', W', 3) blue first or (H', W')
+       grey::
+
+        Predictor(cfg)(bgr, depth)                     # or (bgr, {"depth": depth})
+        predictor.predict_batch([a, b], [depth_a, depth_b])
+        predictor.stream([(a, depth_a), (b, depth_b)])
 
     Outputs stay on the model's device, as detectron2 leaves them. The picture is resized as the
     config's mapper does in a test (INPUT.DATASET_MAPPER_NAME); boxes, masks and maps come back in
@@ -49,7 +59,8 @@ class Predictor:
         half: run in mixed precision (float16 on a GPU, bfloat16 on the CPU).
         allow_pickle: also load weight files that are pickles; only for files you trust.
         backend: "torch", or "onnx" = onnxruntime, about twice as fast on a CPU (dense saliency
-            only; exported once, which takes minutes for a large network, then kept in a cache).
+            out of one picture only; exported once, which takes minutes for a large network, then
+            kept in a cache).
         model: use this network instead of building and loading one; it is put in eval mode.
     """
 
@@ -74,6 +85,12 @@ class Predictor:
         self.half = half
         if backend not in ("torch", "onnx"):
             raise ConfigError(f"backend must be torch or onnx, got {backend!r}")
+        self.kinds = modality_kinds(self.cfg) if self.cfg.INPUT.DENSE.TEST_MODALITIES else ()
+        if backend == "onnx" and self.kinds:
+            raise ConfigError(
+                f"{cfg.MODEL.META_ARCHITECTURE} sees {', '.join(self.kinds)} beside the picture, "
+                "and networks of two inputs are not exported to ONNX: use the backend torch"
+            )
         if backend == "onnx" and model is None:
             from sor_ppa.engine.onnx_backend import onnx_network
 
@@ -82,13 +99,17 @@ class Predictor:
         built = built.to(self.device).eval()
         self.model = fuse_for_inference(built) if fused else built
         self._prepare = build_preparation(self.cfg)
+        self._told_unused = False
 
-    def __call__(self, image: np.ndarray) -> dict[str, Any]:
+    def __call__(self, image: np.ndarray, modality: Modality | None = None) -> dict[str, Any]:
         """The outputs for one picture.
 
         Args:
             image: uint8 (H, W, 3), blue first whatever ``INPUT.FORMAT`` says; any size from 1 x 1,
                 any strides.
+            modality: what the network sees beside it: uint8 (H', W', 3) blue first or (H', W')
+                grey, or a mapping from kind ("depth", "flow", "thermal") to such arrays. Its size
+                may be another than the picture's.
 
         Returns:
             Of a ranking model ``{"instances": Instances}`` with ``pred_boxes``, ``scores``,
@@ -99,38 +120,53 @@ class Predictor:
         Raises:
             ImageError: the array is no such picture (the message says what it is), or it has more
                 than ``INPUT.MAX_PIXELS`` pixels.
+            DataError: the network sees a modality and there is none, or one of another kind.
         """
-        return self.predict([self.prepare(image)])[0]
+        return self.predict([self.prepare(image, modality)])[0]
 
-    def predict_batch(self, images: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    def predict_batch(
+        self, images: Sequence[np.ndarray], modalities: Sequence[Modality | None] | None = None
+    ) -> list[dict[str, Any]]:
         """The outputs for several pictures, in their order; the sizes may differ.
 
         All pictures are on the device at once: cut long lists into pieces, or use :meth:`stream`.
+
+        Args:
+            images: as for one picture.
+            modalities: one for each picture.
+
+        Raises:
+            ImageError: there are more of one than of the other.
         """
-        return self.predict([self.prepare(image) for image in images])
+        beside = [None] * len(images) if modalities is None else modalities
+        if len(beside) != len(images):
+            raise ImageError(f"{len(images)} pictures but {len(beside)} modalities: give as many")
+        return self.predict([self.prepare(*pair) for pair in zip(images, beside, strict=True)])
 
     def stream(
-        self, images: Iterable[np.ndarray], *, batch_size: int = 1, ahead: int = 2
-    ) -> Generator[tuple[np.ndarray, dict[str, Any]], None, None]:
+        self, images: Iterable[Item], *, batch_size: int = 1, ahead: int = 2
+    ) -> Generator[tuple[Item, dict[str, Any]], None, None]:
         """Yields ``(image, outputs)`` in order, in constant memory.
 
         Args:
-            images: consumed in a thread, so that decoding overlaps the network.
+            images: pictures, or pairs ``(picture, modality)``, which are handed on as they came.
+                Consumed in a thread, so that decoding overlaps the network.
             batch_size: pictures in one pass of the network.
             ahead: pictures decoded ahead of the network at most.
         """
-        pairs = ((image, self.prepare(image)) for image in images)
+        pairs = ((image, self.prepare(*_pair(image))) for image in images)
         with closing(run_ahead(pairs, depth=ahead)) as prepared:
             while batch := list(itertools.islice(prepared, batch_size)):
                 outputs = self.predict([inputs for _, inputs in batch])
                 yield from zip((image for image, _ in batch), outputs, strict=True)
 
-    def prepare(self, image: np.ndarray) -> dict[str, Any]:
+    def prepare(self, image: np.ndarray, modality: Modality | None = None) -> dict[str, Any]:
         """The model's input for one picture, still on the CPU: checked, resized, channels first.
 
         Returns:
             ``image`` uint8 (3, h, w), the picture's own ``height`` and ``width``; ``image_lr``
-            where a dense model is to blend two sizes.
+            where a dense model is to blend two sizes; ``modality`` uint8 (3 M, h, w), red first,
+            where the model sees M kinds.
         """
         image = check_image_array(image)
         height, width = image.shape[:2]
@@ -141,7 +177,22 @@ class Predictor:
             )
         if self.cfg.INPUT.FORMAT == "RGB":
             image = np.ascontiguousarray(image[:, :, ::-1])
-        return {**self._prepare(image), "height": height, "width": width}
+        prepared = self._prepare(image, *self._beside(modality))
+        return {**prepared, "height": height, "width": width}
+
+    def _beside(self, modality: Modality | None) -> tuple[Any, ...]:
+        """What the preparation gets beside the picture, red first; nothing if it wants nothing."""
+        if self.kinds:
+            if isinstance(modality, Mapping):
+                return ({kind: _red_first(array) for kind, array in modality.items()},)
+            return (_red_first(modality),)
+        if modality is not None and not self._told_unused:
+            self._told_unused = True
+            logger.warning(
+                "the modality is not used: MODEL.META_ARCHITECTURE %s sees only the picture",
+                self.cfg.MODEL.META_ARCHITECTURE,
+            )
+        return ()
 
     @torch.inference_mode()
     def predict(self, inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,6 +229,16 @@ class Predictor:
             return nullcontext()
         dtype = torch.bfloat16 if self.device.type == "cpu" else torch.float16
         return torch.autocast(self.device.type, dtype=dtype)
+
+
+def _pair(item: Any) -> tuple[Any, Any]:  # noqa: ANN401 - checked by whoever takes it
+    return item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+
+
+def _red_first(array: Any) -> Any:  # noqa: ANN401 - checked by whoever takes it
+    """Blue first -> red first; grey, and what is no picture, as it is."""
+    is_colour = isinstance(array, np.ndarray) and array.ndim == 3
+    return array[:, :, ::-1] if is_colour else array
 
 
 def _build(cfg: CfgNode, *, allow_pickle: bool) -> nn.Module:

@@ -39,7 +39,11 @@ def conv_of_upsampled(
     Returns:
         (N, O, H, W).
     """
-    if mix_first if mix_first is not None else pays(weight.shape, x.shape[-2:], size_hw):
+    if mix_first is None:
+        # An exported graph may meet other sizes than those it is traced with.
+        traced = torch.compiler.is_compiling()
+        mix_first = not traced and pays(weight.shape, x.shape[-2:], size_hw)
+    if mix_first:
         return _mixed_first(x, weight, bias, size_hw)
     enlarged = F.interpolate(x, tuple(size_hw), mode="bilinear", align_corners=True)
     return F.conv2d(enlarged, weight, bias, padding=weight.shape[-1] // 2)

@@ -28,6 +28,23 @@ class NoInputError(SaliencyError):
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What a network sees beside a source.
+
+    Attributes:
+        kind: "depth", "flow" or "thermal".
+        paths: the file; or the two pictures whose motion it is; () = the motion within the source.
+        label: what the results call it.
+        missing: why there is none, "" = there is.
+    """
+
+    kind: str
+    paths: tuple[str, ...] = ()
+    label: str = "optical flow"
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Source:
     """One thing to look at.
 
@@ -37,15 +54,23 @@ class Source:
         name: where its results go below the output folder: a relative path without suffix,
             different for every source of a run.
         label: the file's path below the folder that all sources share, suffix included.
+        stem: the file's path below the folder that the user named, without suffix.
+        spec: which of the things that the user named it comes from, 0 = the first.
+        beside: what a network sees beside it, None = nothing.
     """
 
     kind: str
     path: str
     name: str = ""
     label: str = ""
+    stem: str = ""
+    spec: int = 0
+    beside: Beside | None = None
 
 
-def expand_inputs(specs: Sequence[str], *, exclude: Sequence[str] = ()) -> list[Source]:
+def expand_inputs(
+    specs: Sequence[str], *, exclude: Sequence[str] = (), what: str = "input"
+) -> list[Source]:
     """Files, globs, folders, videos and webcams as a list of sources, each file once.
 
     A folder stands for all pictures and videos below it, in order of their paths; links to
@@ -54,6 +79,7 @@ def expand_inputs(specs: Sequence[str], *, exclude: Sequence[str] = ()) -> list[
     Args:
         specs: paths, globs (``*``, ``?``, ``[...]``, ``**``), or ``webcam`` / ``webcam:1``.
         exclude: folders and files (of an earlier run) skipped while searching folders and globs.
+        what: the inputs by the name that an error gives them.
 
     A spec that matches nothing, among others that do, stays in the list as a picture that is not
     there: reading it fails with its name, like any other bad picture.
@@ -64,20 +90,20 @@ def expand_inputs(specs: Sequence[str], *, exclude: Sequence[str] = ()) -> list[
     found: dict[str, Source] = {}
     unmatched = []
     skipped = frozenset(os.path.abspath(path) for path in exclude)
-    for spec in specs:
+    for index, spec in enumerate(specs):
         sources = list(_expand(os.path.expanduser(spec), skipped))
         if not sources:
-            unmatched.append(spec)
+            unmatched.append((index, spec))
         for source in sources:
-            found.setdefault(source.path, source)
+            found.setdefault(source.path, replace(source, spec=index))
     if not found:
         wanted = ", ".join(repr(spec) for spec in specs) or "(nothing given)"
         raise NoInputError(
-            f"no input matched {wanted}: name a picture, a video, a folder that holds some, "
+            f"no {what} matched {wanted}: name a picture, a video, a folder that holds some, "
             "a glob in quotes, or webcam"
         )
-    for spec in unmatched:
-        missing = Source("picture", os.path.abspath(os.path.expanduser(spec)))
+    for index, spec in unmatched:
+        missing = replace(_file(os.path.expanduser(spec)), kind="picture", spec=index)
         found.setdefault(missing.path, missing)
     return name_sources(list(found.values()))
 
@@ -101,28 +127,29 @@ def sample_pictures() -> list[str]:
 def _expand(spec: str, skipped: frozenset[str]) -> Iterator[Source]:
     webcam = _WEBCAM.match(spec)
     if os.path.isdir(spec):
-        yield from _in_folder(spec, skipped)
+        yield from _in_folder(spec, skipped, root=spec)
     elif os.path.exists(spec):
         yield _file(spec)
     elif webcam:
         yield Source("webcam", webcam[1] or "0")
     elif glob.has_magic(spec):
+        root = os.path.dirname(re.split(r"[*?[]", spec)[0])
         for path in sorted(glob.glob(spec, recursive=True)):
             if _is_below(path, skipped):
                 continue
             if not os.path.isdir(path):
-                yield from _if_known(path)
+                yield from _if_known(path, root)
             elif "**" not in spec:  # with ** the glob lists the files inside by itself
-                yield from _in_folder(path, skipped)
+                yield from _in_folder(path, skipped, root)
 
 
-def _in_folder(folder: str, skipped: frozenset[str]) -> Iterator[Source]:
+def _in_folder(folder: str, skipped: frozenset[str], root: str) -> Iterator[Source]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if not _is_below(os.path.join(parent, f), skipped))
         for name in sorted(names):
             # Dot files are unfinished downloads, macOS's shadows (._a.jpg) and the like.
             if not name.startswith(".") and not _is_below(os.path.join(parent, name), skipped):
-                yield from _if_known(os.path.join(parent, name))
+                yield from _if_known(os.path.join(parent, name), root)
 
 
 def _is_below(path: str, skipped: frozenset[str]) -> bool:
@@ -135,14 +162,17 @@ def _is_below(path: str, skipped: frozenset[str]) -> bool:
     return True
 
 
-def _if_known(path: str) -> Iterator[Source]:
+def _if_known(path: str, root: str) -> Iterator[Source]:
     if _suffix(path) in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
-        yield _file(path)
+        yield _file(path, root)
 
 
-def _file(path: str) -> Source:
+def _file(path: str, root: str | None = None) -> Source:
+    """A file by its name, or found below ``root`` ("" = here)."""
     kind = "video" if _suffix(path) in VIDEO_SUFFIXES else "picture"
-    return Source(kind, os.path.abspath(path))
+    inside = os.path.basename(path) if root is None else os.path.relpath(path, root or os.curdir)
+    stem = os.path.splitext(inside)[0].replace(os.sep, "/")
+    return Source(kind, os.path.abspath(path), stem=stem)
 
 
 def _suffix(path: str) -> str:

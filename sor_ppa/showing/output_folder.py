@@ -12,15 +12,20 @@ from sor_ppa.showing.inputs import Source
 
 
 def refuse_overwriting(outputs: Iterable[str | Path], sources: Iterable[Source]) -> None:
-    """Makes sure that no result replaces an input.
+    """Makes sure that no result replaces an input, or what is seen beside one.
 
     Raises:
         SaliencyError: one would.
     """
-    inputs = {os.path.realpath(source.path) for source in sources}
+    inputs = {os.path.realpath(path) for source in sources for path in files_of(source)}
     for path in outputs:
         if os.path.realpath(path) in inputs:
             raise SaliencyError(f"{path} is an input: choose another output folder")
+
+
+def files_of(source: Source) -> list[str]:
+    """The file of a source, and those that are read beside it."""
+    return [source.path, *(source.beside.paths if source.beside else ())]
 
 
 def refuse_other_settings(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

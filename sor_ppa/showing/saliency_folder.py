@@ -18,7 +18,7 @@ from sor_ppa.data.image_io import write_json
 from sor_ppa.data.problems import read_json
 from sor_ppa.errors import ConfigError, DataError, SaliencyError
 from sor_ppa.showing.inputs import Source
-from sor_ppa.showing.output_folder import refuse_other_settings, refuse_overwriting
+from sor_ppa.showing.output_folder import files_of, refuse_other_settings, refuse_overwriting
 from sor_ppa.visualization.output_types import OutputType, parse_type
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class CutoutOptions:
         if self.format in _PICTURE_FORMATS:
             return f".{self.format}"
         own = os.path.splitext(source.path)[1].lower()
-        return own if kind.kind != "map" and own in (".jpg", ".jpeg") else ".png"
+        return own if kind.kind not in ("map", "modality") and own in (".jpg", ".jpeg") else ".png"
 
     def video_format(self, kind: OutputType) -> str:
         """The format that a video's result gets: mp4, mov, webm or png.
@@ -100,7 +100,8 @@ class SaliencyFolder:
     """Files ``<folder of the input>/<stem>_<type>.<suffix>`` and the list of them.
 
     ``saliency.json`` says what was made of which input with which settings: a resumed run goes by
-    it, and a run over a folder that holds results does not take them for inputs.
+    it, and a run over a folder that holds results does not take them for inputs. It also names what
+    the network saw beside each input.
 
     Args:
         folder: made when something is written.
@@ -180,7 +181,8 @@ class SaliencyFolder:
             entry = self._done.get(source.label)
             if entry is not None and entry["input"] == mark:
                 names = [*entry["files"], *(name for name in names if name not in entry["files"])]
-            self._done[source.label] = {"input": mark, "files": names}
+            seen = {"modality": source.beside.label} if source.beside else {}
+            self._done[source.label] = {"input": mark, **seen, "files": names}
             if time.monotonic() - self._saved_at > _SAVE_EVERY_SECONDS:
                 self._write()
 
@@ -247,9 +249,12 @@ def _files_of(journal: dict[str, Any]) -> set[str]:
 
 
 def _mark(source: Source) -> str:
-    """Size and time of an input: another file under the same name has another mark."""
+    """Size and time of an input: another file under the same name has another mark.
+
+    Of an input that is seen together with another file, both of them.
+    """
     try:
-        found = os.stat(source.path)
+        found = [os.stat(path) for path in files_of(source)]
     except OSError:
         return ""
-    return f"{found.st_size} bytes, {found.st_mtime_ns}"
+    return " + ".join(f"{file.st_size} bytes, {file.st_mtime_ns}" for file in found)

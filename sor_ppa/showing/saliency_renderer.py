@@ -15,7 +15,7 @@ from sor_ppa.data.image_io import read_image, write_image
 from sor_ppa.errors import SaliencyError
 from sor_ppa.showing.inputs import Source
 from sor_ppa.showing.saliency_folder import SaliencyFolder
-from sor_ppa.showing.video import VideoInfo
+from sor_ppa.showing.video import VideoInfo, fitted
 from sor_ppa.showing.video_writers import FrameWriter, open_video_writer
 from sor_ppa.visualization.contact_sheet import Tile, contact_sheets, thumbnail
 from sor_ppa.visualization.cutouts import check_saliency, decided, object_box, on_checks
@@ -32,11 +32,13 @@ _SHEET_WIDTH = 2000
 @dataclass(frozen=True)
 class Taken:
     """A network's output for one picture: ``saliency`` float32 (H, W), hardened or turned round
-    as the options say; ``pyramid`` the maps it was made from, where wanted.
+    as the options say; ``pyramid`` the maps it was made from, where wanted; ``modality`` what the
+    network saw beside the picture, uint8 (H', W', 3), blue first.
     """
 
     saliency: np.ndarray
     pyramid: dict[str, np.ndarray]
+    modality: np.ndarray | None = None
 
 
 class SaliencyRenderer:
@@ -84,13 +86,13 @@ class SaliencyRenderer:
         if any(kind.kind == "pyramid" for kind in options.types):
             maps = outputs.get("pyramid", {})
             pyramid = {key: maps[key].detach().float().cpu().numpy() for key in maps}
-        return Taken(final, pyramid)
+        return Taken(final, pyramid, outputs.get("modality"))
 
     def add(self, source: Source, image: np.ndarray, taken: Taken) -> tuple[Path, ...]:
         """Writes the files of one picture; gives back their paths."""
         box = object_box(taken.saliency) if self.options.trim else np.s_[:, :]
         written = []
-        tiles = [Tile(source.label, (thumbnail(image, _SHEET_HEIGHT),))]
+        tiles = self._originals(source, image, taken)
         for kind in self.options.types:
             drawn = self._drawn(kind, image, taken)
             if kind.kind != "pyramid":
@@ -128,9 +130,20 @@ class SaliencyRenderer:
         rows = [self._sheet[label] for label in sorted(self._sheet)]
         write_image(Path(path), contact_sheets(rows, tile_height=_SHEET_HEIGHT, width=_SHEET_WIDTH))
 
+    def _originals(self, source: Source, image: np.ndarray, taken: Taken) -> list[Tile]:
+        """The picture for the sheet, and what was seen beside it unless it is a result anyway."""
+        tiles = [Tile(source.label, (thumbnail(image, _SHEET_HEIGHT),))]
+        wanted = {kind.kind for kind in self.options.types}
+        if taken.modality is not None and "modality" not in wanted:
+            seen = thumbnail(_modality(image, taken), _SHEET_HEIGHT)
+            tiles.append(Tile(source.beside.kind if source.beside else "modality", (seen,)))
+        return tiles
+
     def _drawn(self, kind: OutputType, image: np.ndarray, taken: Taken) -> np.ndarray:
         if kind.kind == "pyramid":
             return pyramid_sheet(taken.pyramid)
+        if kind.kind == "modality":
+            return _modality(image, taken)
         return draw(
             kind,
             image,
@@ -186,6 +199,16 @@ class SaliencyFilm:
         """Appends it to each of them."""
         for (_, writer), encoded in zip(self._writers, rendered, strict=True):
             writer.write(encoded)
+
+
+def _modality(image: np.ndarray, taken: Taken) -> np.ndarray:
+    """What was seen beside a picture, brought to the picture's size as it was for the network."""
+    if taken.modality is None:
+        raise SaliencyError(
+            "output type 'modality': the network saw nothing beside the picture; leave the type "
+            "out, or use a config that sees depth, flow or thermal pictures"
+        )
+    return fitted(taken.modality, (image.shape[0], image.shape[1]))
 
 
 def _visible(drawn: np.ndarray) -> np.ndarray:

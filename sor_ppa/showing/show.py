@@ -17,11 +17,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sor_ppa.data.image_io import read_image
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.engine.prefetch import prefetch
 from sor_ppa.errors import SaliencyError
+from sor_ppa.showing.beside import Pair, PictureReader, seen_frames
 from sor_ppa.showing.inputs import Source
+from sor_ppa.showing.output_folder import files_of
 from sor_ppa.showing.overlap import overlap
 from sor_ppa.showing.video import VideoInfo, VideoReader, Window
 
@@ -57,6 +58,11 @@ class Renderer(Protocol):
     def take(self, outputs: dict[str, Any], size_hw: tuple[int, int]) -> Any:
         """What the files are made of, off the device and checked.
 
+        Args:
+            outputs: the network's, and ``modality`` uint8 (H', W', 3), blue first, where it saw
+                one beside the picture.
+            size_hw: of the picture.
+
         Raises:
             SaliencyError: these outputs cannot be used; the picture counts as failed.
         """
@@ -87,6 +93,7 @@ class Outcome:
 class _Job:
     source: Source
     image: np.ndarray | None = None
+    modality: np.ndarray | None = None
     inputs: dict[str, Any] | None = None
     taken: Any = None
     error: SaliencyError | None = None
@@ -108,7 +115,8 @@ def show_pictures(
     Raises:
         SaliencyError: with ``strict``, a picture failed; always, a result cannot be written.
     """
-    jobs = prefetch(_read(source, predictor) for source in sources)
+    read = PictureReader(predictor.cfg.INPUT.MAX_PIXELS)
+    jobs = prefetch(_read(source, predictor, read) for source in sources)
     with contextlib.closing(jobs):
         predicted = (_predicted(job, predictor, renderer, strict=strict) for job in jobs)
         done = overlap(
@@ -118,10 +126,10 @@ def show_pictures(
             yield from done
 
 
-def _read(source: Source, predictor: Predictor) -> _Job:
+def _read(source: Source, predictor: Predictor, read: PictureReader) -> _Job:
     try:
-        image = read_image(source.path, max_pixels=predictor.cfg.INPUT.MAX_PIXELS)
-        return _Job(source, image, inputs=predictor.prepare(image))
+        image, modality = read(source)
+        return _Job(source, image, modality, inputs=predictor.prepare(image, modality))
     except SaliencyError as error:
         return _Job(source, error=error)
 
@@ -130,13 +138,17 @@ def _predicted(job: _Job, predictor: Predictor, renderer: Renderer, *, strict: b
     if job.image is not None and job.inputs is not None:
         try:
             outputs = predictor.predict([job.inputs])[0]
-            taken = renderer.take(outputs, job.image.shape[:2])
+            taken = renderer.take(_with(outputs, job.modality), job.image.shape[:2])
             return _Job(job.source, job.image, taken=taken)
         except SaliencyError as error:
             job = _Job(job.source, error=_named(job.source, error))
     if strict:
         raise job.error or SaliencyError(f"{job.source.path}: unknown failure")
     return job
+
+
+def _with(outputs: dict[str, Any], modality: np.ndarray | None) -> dict[str, Any]:
+    return outputs if modality is None else {**outputs, "modality": modality}
 
 
 def _named(source: Source, error: SaliencyError) -> SaliencyError:
@@ -178,18 +190,19 @@ class VideoRun:
         self.reader = VideoReader(source.path)
         self.info = self.reader.info
         for path in renderer.paths(source):
-            if os.path.realpath(path) == os.path.realpath(source.path):
-                raise SaliencyError(f"{source.path} is an input: choose another output folder")
+            if os.path.realpath(path) in map(os.path.realpath, files_of(source)):
+                raise SaliencyError(f"{path} is an input: choose another output folder")
 
     def __iter__(self) -> Generator[Any, None, None]:
         with contextlib.ExitStack() as stack:
             stack.callback(self.reader.close)
-            stream = self.predictor.stream(self.reader, batch_size=self.batch_size)
+            seen = seen_frames(self.reader, self.source, stack)
+            stream = self.predictor.stream(seen, batch_size=self.batch_size)
             frames = stack.enter_context(contextlib.closing(stream))
             # Before any file is made: a video without a single frame raises here. And the frame
             # knows its size better than the header, which phones give before turning.
             first = next(frames)
-            film = self.renderer.film(self.source, self.info, first[0].shape[:2])
+            film = self.renderer.film(self.source, self.info, first[0][0].shape[:2])
             stack.enter_context(film)
             taken = (self._take(*pair) for pair in itertools.chain([first], frames))
             done = overlap(
@@ -200,9 +213,10 @@ class VideoRun:
             )
             yield from stack.enter_context(contextlib.closing(done))
 
-    def _take(self, frame: np.ndarray, outputs: dict[str, Any]) -> tuple[np.ndarray, Any]:
+    def _take(self, pair: Pair, outputs: dict[str, Any]) -> tuple[np.ndarray, Any]:
+        frame, modality = pair
         try:
-            return frame, self.renderer.take(outputs, frame.shape[:2])
+            return frame, self.renderer.take(_with(outputs, modality), frame.shape[:2])
         except SaliencyError as error:
             raise _named(self.source, error) from error
 
@@ -220,11 +234,12 @@ def show_webcam(predictor: Predictor, source: Source, renderer: Renderer) -> int
     shown = 0
     try:
         reader = VideoReader(int(source.path))
-        stream = predictor.stream(reader, ahead=1)
-        with contextlib.closing(reader), contextlib.closing(stream) as frames:
-            for frame, outputs in frames:
+        with contextlib.ExitStack() as stack:
+            stack.callback(reader.close)
+            stream = predictor.stream(seen_frames(reader, source, stack), ahead=1)
+            for (frame, modality), outputs in stack.enter_context(contextlib.closing(stream)):
                 shown += 1
-                taken = renderer.take(outputs, frame.shape[:2])
+                taken = renderer.take(_with(outputs, modality), frame.shape[:2])
                 if not window.show(renderer.view(frame, taken)):
                     break
     finally:

@@ -13,7 +13,7 @@ from sor_ppa.errors import ConfigError
 from sor_ppa.visualization import cutouts
 
 _COLOURS = {"green": cutouts.GREEN_RGB, "white": cutouts.WHITE_RGB}
-_PLAIN = ("map", "rgba", "blur", "overlay", "pyramid")
+_PLAIN = ("map", "rgba", "blur", "overlay", "pyramid", "modality")
 _RGB = re.compile(r"[\[(]?\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*[\])]?")
 
 
@@ -22,7 +22,8 @@ class OutputType:
     """One kind of result.
 
     Attributes:
-        kind: "map", "rgba", "colour", "blur", "overlay", "picture" or "pyramid".
+        kind: "map", "rgba", "colour", "blur", "overlay", "picture", "pyramid" or
+            "modality".
         name: what it adds to a file's name.
         rgb: the colour of "colour".
         background: the file of "picture".
@@ -90,7 +91,8 @@ def draw(
     """One result for one picture.
 
     Args:
-        kind: as :func:`parse_type` takes it; not "pyramid", which needs more than the map.
+        kind: as :func:`parse_type` takes it; not "pyramid" and "modality", which need more than the
+            map.
         bgr: uint8 (H, W, 3), blue first.
         saliency: float (H, W) in 0..1, see :func:`~sor_ppa.visualization.cutouts.decided`.
         bits: of "map", 8 or 16.
