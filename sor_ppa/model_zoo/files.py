@@ -8,6 +8,8 @@ from pathlib import Path
 from sor_ppa.errors import ConfigError
 
 PREFIX = "sor_ppa://"
+# How the names of configs begin that describe no model.
+_NO_MODEL = ("Base", "unsupervised")
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -37,8 +39,12 @@ def _all_names() -> tuple[str, ...]:
 
 
 def available() -> tuple[str, ...]:
-    """The names of all configs that describe a model, sorted; ``Base-*`` files are left out."""
-    return tuple(name for name in _all_names() if not name.split("/")[-1].startswith("Base"))
+    """The names of all configs that describe a model, sorted.
+
+    ``Base-*`` files, which others build on, and ``unsupervised-*``, which name the configs of a run
+    of several stages, are left out.
+    """
+    return tuple(name for name in _all_names() if not name.split("/")[-1].startswith(_NO_MODEL))
 
 
 def get_config_file(name: str) -> str:
