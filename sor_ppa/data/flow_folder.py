@@ -15,7 +15,7 @@ from sor_ppa.data.pairs import Folder, files_of_kind, pair_by_stem
 from sor_ppa.data.problems import PathLike, local_path
 from sor_ppa.data.videos import as_frames
 from sor_ppa.errors import ConfigError, DataError, SaliencyError
-from sor_ppa.evaluation.backlog import Backlog, no_worker_may_die, process_pool
+from sor_ppa.workers import Backlog, no_worker_may_die, process_pool
 
 __all__ = ["FlowReport", "flow_path", "frames_below", "write_flow_folder"]
 

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from detectron2.utils import comm
 
 from sor_ppa.compat import create_local_process_group
 from sor_ppa.errors import ConfigError, SaliencyError
+from sor_ppa.workers import end_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _free_port() -> int:
 
 def _work(local_rank: int, group: _Group, main: Main, args: argparse.Namespace) -> None:
     """One of several processes: joins the group, runs ``main`` and leaves."""
-    _die_with_parent()
+    end_with_parent()
     if not group.gpu and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // group.processes))
     dist.init_process_group(
@@ -145,19 +145,6 @@ def _run(main: Main, args: argparse.Namespace) -> None:
 def _complain(error: SaliencyError) -> None:
     print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201  (not a log line)
     raise SystemExit(2)
-
-
-def _die_with_parent() -> None:
-    """Ends this process when its parent is gone, killed for instance."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent watch").start()
 
 
 def _wait(processes: Sequence[BaseProcess]) -> int:

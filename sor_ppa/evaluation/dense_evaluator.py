@@ -23,11 +23,11 @@ from sor_ppa.data.image_io import image_size, write_image
 from sor_ppa.data.mask_io import read_grey_mask
 from sor_ppa.data.writers import PathLike
 from sor_ppa.errors import DataError, SaliencyError
-from sor_ppa.evaluation.backlog import Backlog, process_pool
 from sor_ppa.evaluation.dense_report import DenseRun, write_report
 from sor_ppa.evaluation.sod.protocols import DenseProtocol
 from sor_ppa.evaluation.sod.subject import Subject
 from sor_ppa.evaluation.sod.tally import DenseTally, Plan
+from sor_ppa.workers import Backlog, process_pool
 
 logger = logging.getLogger(__name__)
 

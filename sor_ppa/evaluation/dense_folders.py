@@ -16,10 +16,10 @@ from sor_ppa.data.image_io import read_grey
 from sor_ppa.data.mask_io import read_grey_mask
 from sor_ppa.data.writers import PathLike
 from sor_ppa.errors import DataError, SaliencyError
-from sor_ppa.evaluation.backlog import no_worker_may_die, process_pool
 from sor_ppa.evaluation.dense_report import DenseRun
 from sor_ppa.evaluation.sod.subject import Array, Subject
 from sor_ppa.evaluation.sod.tally import DenseTally, Plan
+from sor_ppa.workers import no_worker_may_die, process_pool
 
 MaskFiles = PathLike | Sequence[PathLike]
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sor_ppa.errors import DataError, SaliencyError
-from sor_ppa.evaluation.backlog import no_worker_may_die, process_pool
 from sor_ppa.evaluation.evaluator import coco_results
 from sor_ppa.evaluation.ground_truth import GroundTruth
 from sor_ppa.evaluation.protocols import Protocol
 from sor_ppa.evaluation.report import ScoredRun
 from sor_ppa.evaluation.saved_predictions import PredictionSource
 from sor_ppa.evaluation.scoring import ImageScore, score_image, summarize_scores
+from sor_ppa.workers import no_worker_may_die, process_pool
 
 logger = logging.getLogger(__name__)
 

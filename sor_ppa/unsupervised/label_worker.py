@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import wait
 from pathlib import Path
 
 import cv2
@@ -18,8 +14,8 @@ import numpy.typing as npt
 
 from sor_ppa.data.image_io import write_image
 from sor_ppa.errors import SaliencyError
-from sor_ppa.evaluation.backlog import Backlog, no_worker_may_die, process_pool
 from sor_ppa.unsupervised.pseudo_label import Grey, pseudo_label
+from sor_ppa.workers import Backlog, no_worker_may_die, process_pool
 
 _AHEAD = 4  # predictions waiting per worker; one of 320 x 320 has 700 KB
 
@@ -110,16 +106,7 @@ def label_makers(
 
 
 def start_worker(_: object = None) -> None:
-    """Makes a process one that works for another: one thread, no signals, no life of its own."""
+    """Makes a process one that works for another: one thread, no signals."""
     cv2.setNumThreads(1)
     # Ctrl-C reaches all processes of a terminal; the parent ends the others in good order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        # A pool's processes wait for work forever if their parent was killed.
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)

@@ -1,13 +1,16 @@
-"""Work handed to threads or processes, a few items ahead and no more."""
+"""Work handed to threads or processes: a few items ahead and no more, and none outlives us."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from typing import Any
 
 from sor_ppa.errors import SaliencyError
@@ -20,7 +23,8 @@ def process_pool(
 
     A fork has its parent's locks, but not the threads that would release them: OpenCV's pool of
     threads hangs in it, a GPU fails. So the workers are forked off a clean process that has only
-    imported what they need, or started anew where the system knows no forks.
+    imported what they need, or started anew where the system knows no forks. They end when this
+    process is killed.
 
     Args:
         workers: number of processes.
@@ -32,8 +36,26 @@ def process_pool(
     if forks:
         context.set_forkserver_preload(["sor_ppa.evaluation"])
     return ProcessPoolExecutor(
-        workers, mp_context=context, initializer=initializer, initargs=arguments
+        workers, mp_context=context, initializer=_start, initargs=(initializer, *arguments)
     )
+
+
+def _start(initializer: Callable[..., None], *arguments: Any) -> None:
+    end_with_parent()
+    initializer(*arguments)
+
+
+def end_with_parent() -> None:
+    """Ends this process when its parent is gone, killed for instance."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent watch").start()
 
 
 @contextlib.contextmanager
