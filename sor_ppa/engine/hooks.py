@@ -18,6 +18,7 @@ from detectron2.utils import comm
 
 from sor_ppa.checkpoint import SaliencyCheckpointer
 from sor_ppa.checkpoint.atomic import write_text
+from sor_ppa.engine.processes import unwrapped
 from sor_ppa.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,25 @@ class StopHook(HookBase):
         logger.warning("%s: stopping after this step.", signal.Signals(number).name)
         if self._may_raise:
             raise StopRequested(number)
+
+
+class EpochHook(HookBase):
+    """Tells a network before every step which epoch it is, by ``set_epoch(epoch, epochs)``.
+
+    Epochs are equal parts of the iterations, counted from 1.
+
+    Args:
+        epochs: of the whole run, E: the epoch of iteration t of T is 1 + floor(t E / T).
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def before_step(self) -> None:
+        """Calls the network itself, not what shares it among processes."""
+        epoch = 1 + self.trainer.iter * self.epochs // self.trainer.max_iter
+        network: Any = unwrapped(self.trainer.model)
+        network.set_epoch(epoch, self.epochs)
 
 
 class EvalHook(hooks.EvalHook):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from sor_ppa.data.aliases import PSEUDO
 from sor_ppa.data.registry import BENCHMARKS
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,8 @@ _FOR_TRAINING = ("msra10k", "fss1000")
 def warn_of_leaks(cfg: CfgNode) -> list[str]:
     """Warns of pictures that are trained on and tested on, by DATASETS.TRAIN or by anybody.
 
-    Data sets are compared by name and by folder of pictures; no file is opened.
+    Data sets are compared by name and by folder of pictures; no file is opened. A set with pseudo
+    labels (X_pseudo) has the pictures of its base (X).
 
     Returns:
         the warnings.
@@ -32,10 +34,10 @@ def warn_of_leaks(cfg: CfgNode) -> list[str]:
     ]
     scored = scored_sets()
     warnings += [
-        f"DATASETS.TRAIN holds {name}, which benchmarks are scored on: scores of this model on it "
-        "cannot be compared with others'."
+        f"DATASETS.TRAIN holds {name}, whose pictures benchmarks are scored on: scores of this "
+        "model on it cannot be compared with others'."
         for name in train
-        if name in scored
+        if _pictures_of(name) in scored
     ]
     for text in warnings:
         logger.warning("%s", text)
@@ -53,7 +55,13 @@ def _seen(test: Sequence[str], train: Sequence[str]) -> list[str]:
     return [name for name in test if any(_same(name, other) for other in train)]
 
 
+def _pictures_of(name: str) -> str:
+    """The set whose pictures a set with pseudo labels has; other sets have their own."""
+    return name.removesuffix(PSEUDO)
+
+
 def _same(name: str, other: str) -> bool:
+    name, other = _pictures_of(name), _pictures_of(other)
     if name == other:
         return True
     registered = {split for row in BENCHMARKS for split in row.registered()}

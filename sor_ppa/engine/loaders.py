@@ -209,7 +209,7 @@ def training_dicts(cfg: CfgNode) -> list[DatasetDict]:
     names = list(cfg.DATASETS.TRAIN)
     if not names:
         raise ConfigError("DATASETS.TRAIN is empty: name at least one registered data set.")
-    dicts = dataset_dicts(names)
+    dicts = selected_frames(dataset_dicts(names), cfg.DATASETS.SELECT_EVERY)
     annotated = any("annotations" in d for d in dicts)
     if not (cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS and annotated):
         return dicts
@@ -222,6 +222,25 @@ def training_dicts(cfg: CfgNode) -> list[DatasetDict]:
             [f"{', '.join(names)}: none of the {len(dicts)} pictures {what}"], what="DATASETS.TRAIN"
         )
     return usable
+
+
+def selected_frames(dicts: list[DatasetDict], every: int) -> list[DatasetDict]:
+    """Without the frames that DATASETS.SELECT_EVERY passes over.
+
+    Of videos whose name holds "select" (DAVSOD's: long, of many like frames) the frames 0, n, 2 n
+    ... of the sorted frames stay (Zhou et al., CVPR 2023); all other pictures do.
+
+    Raises:
+        ConfigError: ``every`` is below 1.
+    """
+    if every < 1:
+        raise ConfigError(f"DATASETS.SELECT_EVERY is {every}: it must be 1 or more.")
+    kept = [
+        d for d in dicts if "select" not in d.get("video_id", "") or d["frame_index"] % every == 0
+    ]
+    if len(kept) < len(dicts):
+        logger.info("%d of %d training pictures are selected frames.", len(kept), len(dicts))
+    return kept
 
 
 def _has_object(annotations: Sequence[DatasetDict], ranks: int | None) -> bool:

@@ -34,7 +34,17 @@ def wrap_for_processes(model: nn.Module, *, sync_bn: bool = True) -> nn.Module:
         logger.info("Batch norms share their statistics among %d processes.", comm.get_world_size())
     on_gpu = next(model.parameters()).is_cuda
     # It hands the first process's buffers to all before each pass, unless told otherwise.
-    return DistributedDataParallel(model, device_ids=[comm.get_local_rank()] if on_gpu else None)
+    return DistributedDataParallel(
+        model,
+        device_ids=[comm.get_local_rank()] if on_gpu else None,
+        # What such a network leaves out of an epoch gets no gradient; looking for it costs time.
+        find_unused_parameters=hasattr(model, "set_epoch"),
+    )
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside what :func:`wrap_for_processes` made of it."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
 
 
 def has_batch_norms(model: nn.Module) -> bool:

@@ -19,6 +19,7 @@ from sor_ppa.compat import available_device
 from sor_ppa.config import get_cfg
 from sor_ppa.data import register_extra
 from sor_ppa.data.aliases import resolve_config
+from sor_ppa.data.dense.pseudo import register_pseudo_sets
 from sor_ppa.errors import ConfigError
 from sor_ppa.model_zoo import get_config_file
 
@@ -64,6 +65,7 @@ def setup(args: argparse.Namespace) -> CfgNode:
         raise ConfigError(f"MODEL.DEVICE is cpu: use --num-processes {args.num_gpus}.")
     register_extra(cfg)
     resolve_config(cfg)
+    register_pseudo_sets(cfg)
     cfg.freeze()
     default_setup(cfg, args)
     return cfg

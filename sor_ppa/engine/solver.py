@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -25,14 +25,17 @@ _OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "Adam": torch.optim.Adam,
     "AdamW": torch.optim.AdamW,
 }
+# What the encoders of networks with published names are called: of pictures, of modalities.
+_ENCODERS = ("encoder.", "t_net.")
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> Optimizer:
     """The optimiser that SOLVER.OPTIMIZER names, with SOLVER.CLIP_GRADIENTS.
 
-    Learning rates are SOLVER.BASE_LR, times SOLVER.BACKBONE_MULTIPLIER for parameters whose name
-    contains "backbone", times BIAS_LR_FACTOR for biases. "SGD" with multiplier 1 is detectron2's
-    own optimiser. Frozen parameters are left out.
+    Learning rates are SOLVER.BASE_LR, times SOLVER.BACKBONE_MULTIPLIER for backbones and encoders
+    (:func:`is_backbone`), times BIAS_LR_FACTOR for biases. "SGD" with multiplier 1 is detectron2's
+    own optimiser. Frozen parameters are left out. Weight decay is WEIGHT_DECAY; of norms
+    WEIGHT_DECAY_NORM, of biases WEIGHT_DECAY_BIAS (default: WEIGHT_DECAY).
 
     Raises:
         ConfigError: an unknown name, or a multiplier that is not positive.
@@ -63,12 +66,17 @@ def parameter_groups(cfg: CfgNode, model: nn.Module) -> list[dict[str, Any]]:
         dicts with ``params``, ``lr`` and, where it differs, ``weight_decay``.
     """
     groups: dict[tuple[tuple[str, float], ...], list[nn.Parameter]] = {}
-    backbone = {id(p) for name, p in model.named_parameters() if "backbone" in name}
+    backbone = {id(p) for name, p in model.named_parameters() if is_backbone(name)}
     for parameter, settings in _default_settings(cfg, model):
         if id(parameter) in backbone:
             settings["lr"] *= cfg.SOLVER.BACKBONE_MULTIPLIER
         groups.setdefault(tuple(sorted(settings.items())), []).append(parameter)
     return [{"params": parameters, **dict(key)} for key, parameters in groups.items()]
+
+
+def is_backbone(name: str) -> bool:
+    """Whether a parameter of this name is learnt at SOLVER.BACKBONE_MULTIPLIER times the rate."""
+    return "backbone" in name or name.startswith(_ENCODERS)
 
 
 def _default_settings(
@@ -89,29 +97,27 @@ def _default_settings(
 
 
 def build_lr_scheduler(cfg: CfgNode, optimizer: Optimizer) -> _LRScheduler:
-    """The schedule that SOLVER.LR_SCHEDULER_NAME names: "WarmupPolyLR", or one of detectron2's.
+    """The schedule of SOLVER.LR_SCHEDULER_NAME: one of ours, or one of detectron2's.
+
+    Ours are "WarmupPolyLR" (:func:`warmup_poly_lr`) and "LinearDecayLR"
+    (:func:`linear_decay_lr`).
 
     Raises:
         ConfigError: an unknown name.
     """
     solver = cfg.SOLVER
-    if solver.LR_SCHEDULER_NAME == "WarmupPolyLR":
-        return WarmupPolyLR(
-            optimizer,
-            max_iter=solver.MAX_ITER,
-            warmup_iters=solver.WARMUP_ITERS,
-            warmup_factor=solver.WARMUP_FACTOR,
-            power=solver.POLY_LR_POWER,
-            end=solver.POLY_LR_END,
-        )
+    if solver.LR_SCHEDULER_NAME in _SCHEDULES:
+        schedule, keys = _SCHEDULES[solver.LR_SCHEDULER_NAME]
+        settings = {name: solver[key] for name, key in keys.items()}
+        return FormulaLR(optimizer, schedule, **settings)
     try:
         return _detectron2_lr_scheduler(cfg, optimizer)
     except ValueError as error:
         if "Unknown LR scheduler" not in str(error):
             raise
         raise ConfigError(
-            f"SOLVER.LR_SCHEDULER_NAME is {solver.LR_SCHEDULER_NAME!r}; expected WarmupPolyLR, "
-            "WarmupMultiStepLR or WarmupCosineLR."
+            f"SOLVER.LR_SCHEDULER_NAME is {solver.LR_SCHEDULER_NAME!r}; expected "
+            f"{', '.join(_SCHEDULES)}, WarmupMultiStepLR or WarmupCosineLR."
         ) from error
 
 
@@ -147,24 +153,60 @@ def warmup_poly_lr(
     return min(poly, rate * (warmup_factor * (1 - done) + done))
 
 
-class WarmupPolyLR(_LRScheduler):
-    """:func:`warmup_poly_lr` for every group of an optimiser, each from its own base rate.
+def linear_decay_lr(rate: float, iteration: int, *, max_iter: int, end: float) -> float:
+    """The learning rate of one iteration: rate (end + (1 - end) (1 - (t + 1) / T)).
+
+    Zhou et al., CVPR 2023: from just below the base rate straight to ``end`` times it, which the
+    last iteration has.
+
+    Args:
+        rate: base learning rate.
+        iteration: t, from 0.
+        max_iter: T; from there on the rate stays.
+        end: share of ``rate``.
+    """
+    left = max(0.0, 1 - (iteration + 1) / max_iter)
+    return rate * (end + (1 - end) * left)
+
+
+# Schedules by name: the formula, and the keys of SOLVER that its arguments come from.
+_SCHEDULES: Mapping[str, tuple[Callable[..., float], Mapping[str, str]]] = {
+    "WarmupPolyLR": (
+        warmup_poly_lr,
+        {
+            "max_iter": "MAX_ITER",
+            "warmup_iters": "WARMUP_ITERS",
+            "warmup_factor": "WARMUP_FACTOR",
+            "power": "POLY_LR_POWER",
+            "end": "POLY_LR_END",
+        },
+    ),
+    "LinearDecayLR": (linear_decay_lr, {"max_iter": "MAX_ITER", "end": "LINEAR_LR_END"}),
+}
+
+
+class FormulaLR(_LRScheduler):
+    """A formula of rate and iteration for every group of an optimiser, from its own base rate.
 
     Args:
         optimizer: its present rates are the base rates.
-        settings: keyword arguments of :func:`warmup_poly_lr`.
+        formula: (base rate, iteration, **settings) -> rate.
+        settings: keyword arguments of the formula.
     """
 
-    def __init__(self, optimizer: Optimizer, **settings: Any) -> None:
+    def __init__(
+        self, optimizer: Optimizer, formula: Callable[..., float], **settings: Any
+    ) -> None:
         # Misspelt settings shall fail here, not in the first step.
-        inspect.signature(warmup_poly_lr).bind(0.0, 0, **settings)
+        inspect.signature(formula).bind(0.0, 0, **settings)
+        self.formula = formula
         self.settings = settings
         super().__init__(optimizer)
 
     def get_lr(self) -> list[Any]:
         """Rates of the groups at iteration ``last_epoch``."""
         rates: list[Any] = self.base_lrs
-        return [warmup_poly_lr(rate, self.last_epoch, **self.settings) for rate in rates]
+        return [self.formula(rate, self.last_epoch, **self.settings) for rate in rates]
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs; the settings are the config's, so a longer T is obeyed."""

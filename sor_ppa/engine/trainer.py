@@ -17,16 +17,15 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from fvcore.nn.precise_bn import get_bn_modules
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from sor_ppa.checkpoint import SaliencyCheckpointer
-from sor_ppa.engine.hooks import BestCheckpoint, EvalHook, StopHook, StopRequested
+from sor_ppa.engine.hooks import BestCheckpoint, EpochHook, EvalHook, StopHook, StopRequested
 from sor_ppa.engine.leaks import warn_of_leaks
 from sor_ppa.engine.loaders import TrainLoader, build_test_loader, build_train_loader
-from sor_ppa.engine.processes import share_buffers, wrap_for_processes
+from sor_ppa.engine.processes import share_buffers, unwrapped, wrap_for_processes
 from sor_ppa.engine.randomness import INITIALISATION, seed_everything
 from sor_ppa.engine.result_log import Results, log_results, numbers_only
 from sor_ppa.engine.solver import build_lr_scheduler, build_optimizer, with_epochs
@@ -35,6 +34,9 @@ from sor_ppa.errors import ConfigError, SaliencyError
 from sor_ppa.evaluation import build_evaluator
 
 logger = logging.getLogger(__name__)
+
+# What a run counts as where SOLVER.EPOCHS is 0, for networks that learn by the epoch.
+_EPOCHS = 20
 
 
 class Trainer(DefaultTrainer):
@@ -128,11 +130,12 @@ class Trainer(DefaultTrainer):
         return build_evaluator(cfg, dataset_name, output_dir)
 
     def build_hooks(self) -> list[HookBase | None]:
-        """Timing, learning rate, stopping, checkpoints, evaluation, best checkpoint, logs."""
+        """Timing, epochs, learning rate, stopping, checkpoints, evaluation, best one, logs."""
         cfg, main = self.cfg, comm.is_main_process()
         period, keep = cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_KEEP
         return [
             hooks.IterationTimer(),
+            self._epochs(),
             hooks.LRScheduler(),
             self._stop,
             self._precise_bn(),
@@ -150,6 +153,11 @@ class Trainer(DefaultTrainer):
             else None,
             hooks.PeriodicWriter(self.build_writers(), period=20) if main else None,
         ]
+
+    def _epochs(self) -> HookBase | None:
+        if not hasattr(unwrapped(self.model), "set_epoch"):
+            return None
+        return EpochHook(self.cfg.SOLVER.EPOCHS or _EPOCHS)
 
     def _precise_bn(self) -> HookBase | None:
         cfg = self.cfg.clone()
@@ -276,7 +284,7 @@ class Trainer(DefaultTrainer):
         names = list(cfg.DATASETS.TEST)
         if evaluators is not None and len(evaluators) != len(names):
             raise ConfigError(f"{len(evaluators)} evaluators for DATASETS.TEST {names}")
-        network = model.module if isinstance(model, DistributedDataParallel) else model
+        network = unwrapped(model)
         results: OrderedDict[str, Any] = OrderedDict()
         for index, name in enumerate(names):
             evaluator = evaluators[index] if evaluators else cls.build_evaluator(cfg, name)

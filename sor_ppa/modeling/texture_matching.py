@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sor_ppa.modeling.distributed import shared_count
 from sor_ppa.modeling.precision import at_least_float32
 
 # From this share of boundary pixels on, shifting whole maps is cheaper than gathering.
@@ -54,12 +55,13 @@ def texture_matching_loss(
             texture = texture[:, :3]
         mask = boundary_mask(quarter)
         count = int(mask.sum())
+        divisor = shared_count(mask.sum())  # of all processes' pictures
         if count == 0:  # no outline to move
             return quarter.sum() * 0
         if dense is None:
             dense = count > _DENSE_FROM * mask.numel()
         total = _dense if dense else _gathered
-        return total(quarter, texture.detach(), mask, radius, alpha) / count
+        return total(quarter, texture.detach(), mask, radius, alpha) / divisor
 
 
 def boundary_mask(saliency: Tensor) -> Tensor:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,18 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from detectron2.config import CfgNode
 
-from sor_ppa.compat import create_local_process_group
 from sor_ppa.data.image_io import read_grey, read_image
 from sor_ppa.engine import Predictor, Trainer
-from sor_ppa.engine.launch import _free_port
 from sor_ppa.engine.loaders import TrainLoader
 from sor_ppa.engine.solver import warmup_poly_lr
 from tests.engine import dense
-from tests.engine.launch_script import Recorder
 from tests.engine.test_trainer import At, KilledError
+from tests.engine.together import needs_fork, train_together
 
 MakeCfg = Callable[..., CfgNode]
 
@@ -160,28 +154,7 @@ class DoubleTrainer(Trainer):
         return loader
 
 
-def _fork(cfg: CfgNode, rank: int, processes: int, port: int) -> int:
-    """One of several processes that train together; returns its number."""
-    child = os.fork()
-    if child:
-        return child
-    status = 1
-    try:
-        torch.set_default_dtype(torch.float64)
-        url = f"tcp://127.0.0.1:{port}"
-        dist.init_process_group("gloo", init_method=url, world_size=processes, rank=rank)
-        create_local_process_group(processes)
-        trainer = DoubleTrainer(cfg)
-        trainer.register_hooks([Recorder(Path(cfg.OUTPUT_DIR) / "losses.jsonl", 0.0)])
-        trainer.train()
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(status)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@needs_fork
 def test_two_processes_train_like_one(dense_cfg: MakeCfg) -> None:
     """Losses to the 7 digits that logs have, weights and running statistics to 1e-9, in float64.
 
@@ -191,21 +164,10 @@ def test_two_processes_train_like_one(dense_cfg: MakeCfg) -> None:
     """
     changes = ("SOLVER.OPTIMIZER", "SGD", "SOLVER.BASE_LR", "0.01")
     cfgs = {count: dense_cfg(f"run{count}", *changes) for count in (1, 2)}
-    children = [
-        _fork(cfg, rank, count, port)
-        for (count, cfg), port in zip(cfgs.items(), (_free_port(), _free_port()), strict=True)
-        for rank in range(count)
-    ]
-    assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
-    folders = [Path(cfg.OUTPUT_DIR) for cfg in cfgs.values()]
-    one, two = (
-        [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
-        for folder in folders
-    )
+    (one, weights), (two, others) = train_together(cfgs, DoubleTrainer)
     assert len(one) == len(two) == 4
     for a, b in zip(one, two, strict=True):
         assert a == pytest.approx(b, rel=1e-6)
-    weights = [torch.load(f / "model_final.pth", weights_only=True)["model"] for f in folders]
-    assert weights[0].keys() == weights[1].keys()
-    for name, value in weights[0].items():
-        torch.testing.assert_close(value, weights[1][name], rtol=1e-9, atol=1e-9, msg=name)
+    assert weights.keys() == others.keys()
+    for name, value in weights.items():
+        torch.testing.assert_close(value, others[name], rtol=1e-9, atol=1e-9, msg=name)

@@ -37,6 +37,10 @@ def folders() -> None:
         (("duts_test",), ("duts_test",), ["duts_test is trained on", "holds duts_test"]),
         (("dis5k_te3", "davis_s"), (), ["holds dis5k_te3", "holds davis_s"]),
         (("irsr_test",), ("irsr_train",), ["holds irsr_test"]),
+        (("duts_train_pseudo",), ("duts_test",), []),
+        (("duts_train_pseudo",), ("duts_train",), ["duts_train is trained on and tested on"]),
+        (("a_pseudo",), ("b",), ["b is trained on and tested on"]),
+        (("ecssd_pseudo",), (), ["holds ecssd_pseudo"]),
     ],
 )
 def test_warnings(

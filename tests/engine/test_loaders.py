@@ -158,6 +158,40 @@ def test_pictures_without_an_object_to_learn_from_are_left_out(
     assert len(loaders.training_dicts(cfg)) == len(annotations)
 
 
+FRAMES = [
+    {"image_id": f"{video}/{i}", "video_id": video, "frame_index": i}
+    for video in ("select_0013", "0100")
+    for i in range(7)
+]
+
+
+@pytest.mark.parametrize(
+    ("dicts", "every", "kept"),
+    [
+        ([], 5, []),
+        ([{"image_id": "select"}], 5, ["select"]),  # no frame of a video
+        (FRAMES, 1, [d["image_id"] for d in FRAMES]),
+        (FRAMES, 5, ["select_0013/0", "select_0013/5", *(f"0100/{i}" for i in range(7))]),
+        (FRAMES[:7], 100, ["select_0013/0"]),
+    ],
+)
+def test_selected_frames(
+    stub_cfg: MakeCfg, dicts: list[dict[str, Any]], every: int, kept: list[str]
+) -> None:
+    assert [d["image_id"] for d in loaders.selected_frames(dicts, every)] == kept
+    if dicts:
+        DatasetCatalog.register("frames", lambda: dicts)
+        cfg = stub_cfg("run", "DATASETS.TRAIN", "('frames',)")
+        cfg.DATASETS.SELECT_EVERY = every
+        assert [d["image_id"] for d in loaders.training_dicts(cfg)] == kept
+        assert len(loaders.dataset_dicts(["frames"])) == len(dicts)  # a test takes all
+
+
+def test_less_than_every_frame_is_refused(stub_cfg: MakeCfg) -> None:
+    with pytest.raises(ConfigError, match="SELECT_EVERY is 0"):
+        loaders.training_dicts(stub_cfg("run", "DATASETS.SELECT_EVERY", "0"))
+
+
 def test_unranked_objects_count_where_they_are_trained_on(stub_cfg: MakeCfg) -> None:
     _register("some_set", [[{"gt_rank": 0}], []])
     changes = ("DATASETS.TRAIN", "('some_set',)", "INPUT.RANKING.DROP_UNRANKED", "False")

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from sor_ppa.engine.setup import argument_parser, find_config, load_config, setup
 from sor_ppa.errors import ConfigError
@@ -100,3 +101,19 @@ def test_setup_makes_a_frozen_config_that_runs_here(
     assert cfg.MODEL.DEVICE == "cpu"
     assert (tmp_path / "config.yaml").is_file()
     assert (tmp_path / "log.txt").is_file()
+
+
+def test_setup_knows_sets_with_pseudo_labels(tmp_path: Path) -> None:
+    """Of one's own pictures, too, and in any spelling of a benchmark's name."""
+    (tmp_path / "pictures").mkdir()
+    options = [
+        "MODEL.DEVICE", "cpu",
+        "DATASETS.EXTRA", repr((("mine", str(tmp_path / "pictures"), ""),)),
+        "DATASETS.TRAIN", "('mine_pseudo', 'DUTS-TR_pseudo')",
+        "DATASETS.PSEUDO_ROOT", str(tmp_path / "labels"),
+        "OUTPUT_DIR", str(tmp_path / "run"),
+    ]  # fmt: skip
+    cfg = setup(argument_parser().parse_args(options))
+    assert cfg.DATASETS.TRAIN == ("mine_pseudo", "duts_train_pseudo")
+    assert set(cfg.DATASETS.TRAIN) <= set(DatasetCatalog.list())
+    assert MetadataCatalog.get("mine_pseudo").gt_root.startswith(str(tmp_path / "labels"))

@@ -13,9 +13,11 @@ from torch import nn
 
 from sor_ppa.config import get_cfg
 from sor_ppa.engine.solver import (
-    WarmupPolyLR,
+    FormulaLR,
     build_lr_scheduler,
     build_optimizer,
+    is_backbone,
+    linear_decay_lr,
     parameter_groups,
     warmup_poly_lr,
     with_epochs,
@@ -96,12 +98,40 @@ def test_odd_settings(settings: dict[str, float], iteration: int, wanted: float)
     assert warmup_poly_lr(1.0, iteration, **{**usual, **settings}) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize(
+    ("iteration", "length", "end", "wanted"),
+    [
+        (0, 1, 0.2, 0.2),  # the only iteration is the last one
+        (0, 4, 0.2, 0.8),
+        (1, 4, 0.2, 0.6),
+        (3, 4, 0.2, 0.2),
+        (4, 4, 0.2, 0.2),
+        (99, 4, 0.2, 0.2),
+        (1, 4, 1.0, 1.0),
+        (3, 4, 0.0, 0.0),
+    ],
+)
+def test_linear_decay(iteration: int, length: int, end: float, wanted: float) -> None:
+    found = linear_decay_lr(0.5, iteration, max_iter=length, end=end)
+    assert found == pytest.approx(0.5 * wanted, abs=1e-15)
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (1, 100), (10, 50), (20, 100)])
+def test_linear_decay_is_the_published_one(epoch: int, step: int) -> None:
+    """Written with epochs of N steps, both counted from 1."""
+    epochs, steps = 20, 100
+    factor = 0.2 + 0.8 * (1 - (step + (epoch - 1) * steps) / (epochs * steps))
+    iteration = (epoch - 1) * steps + step - 1
+    found = linear_decay_lr(0.1, iteration, max_iter=epochs * steps, end=0.2)
+    assert found == pytest.approx(0.1 * factor, rel=1e-14)
+
+
 def test_every_group_has_its_own_rate() -> None:
     weights = [nn.Parameter(torch.ones(1)) for _ in range(2)]
     groups = [{"params": [weights[0]], "lr": 1e-5}, {"params": [weights[1]], "lr": 1e-4}]
     optimizer = torch.optim.Adam(groups)
     settings = {**PUBLISHED, "max_iter": 20, "warmup_iters": 5}
-    scheduler = WarmupPolyLR(optimizer, **settings)
+    scheduler = FormulaLR(optimizer, warmup_poly_lr, **settings)
     for iteration in range(22):
         for group, rate in zip(optimizer.param_groups, (1e-5, 1e-4), strict=True):
             assert group["lr"] == warmup_poly_lr(rate, iteration, **settings)
@@ -110,9 +140,10 @@ def test_every_group_has_its_own_rate() -> None:
 
 
 def test_a_resumed_schedule_goes_on_and_obeys_the_new_length() -> None:
-    def fresh(length: int) -> WarmupPolyLR:
+    def fresh(length: int) -> FormulaLR:
         optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
-        return WarmupPolyLR(optimizer, **{**PUBLISHED, "max_iter": length, "warmup_iters": 3})
+        settings = {**PUBLISHED, "max_iter": length, "warmup_iters": 3}
+        return FormulaLR(optimizer, warmup_poly_lr, **settings)
 
     first = fresh(20)
     for _ in range(7):
@@ -134,7 +165,7 @@ def test_a_resumed_schedule_goes_on_and_obeys_the_new_length() -> None:
 def test_misspelt_settings_fail_at_once() -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1)
     with pytest.raises(TypeError, match="powr"):
-        WarmupPolyLR(optimizer, **{**PUBLISHED, "powr": 1})
+        FormulaLR(optimizer, warmup_poly_lr, **{**PUBLISHED, "powr": 1})
 
 
 def test_schedule_of_a_config() -> None:
@@ -154,6 +185,23 @@ def test_schedule_of_a_config() -> None:
     assert rates[25] == pytest.approx(0.1 * 0.25 + 0.1)
 
 
+def test_linear_decay_of_a_config() -> None:
+    """Each group from its own base rate; T is MAX_ITER."""
+    cfg = make_cfg(
+        "SOLVER.LR_SCHEDULER_NAME", "LinearDecayLR", "SOLVER.MAX_ITER", 4, "SOLVER.BASE_LR", 1.0,
+        "SOLVER.LINEAR_LR_END", 0.5, "SOLVER.BACKBONE_MULTIPLIER", 0.01,
+    )  # fmt: skip
+    optimizer = build_optimizer(cfg, Net())
+    scheduler = build_lr_scheduler(cfg, optimizer)
+    rates = []
+    for _ in range(4):
+        rates.append(sorted(set(scheduler.get_last_lr())))
+        optimizer.step()
+        scheduler.step()
+    wanted = [0.875, 0.75, 0.625, 0.5]
+    assert rates == [[pytest.approx(0.01 * f), pytest.approx(f)] for f in wanted]
+
+
 @pytest.mark.parametrize("name", ["WarmupMultiStepLR", "WarmupCosineLR"])
 def test_detectron2s_schedules_still_work(name: str) -> None:
     cfg = make_cfg("SOLVER.LR_SCHEDULER_NAME", name, "SOLVER.STEPS", (30,), "SOLVER.MAX_ITER", 40)
@@ -163,7 +211,7 @@ def test_detectron2s_schedules_still_work(name: str) -> None:
 
 def test_an_unknown_schedule_is_named() -> None:
     cfg = make_cfg("SOLVER.LR_SCHEDULER_NAME", "PolyLR")
-    with pytest.raises(ConfigError, match="'PolyLR'.*WarmupPolyLR"):
+    with pytest.raises(ConfigError, match="'PolyLR'.*WarmupPolyLR, LinearDecayLR"):
         build_lr_scheduler(cfg, build_optimizer(cfg, Net()))
 
 
@@ -210,6 +258,51 @@ def test_the_backbones_rate(name: str, kind: type) -> None:
         "head.bias": (1e-4, 0.01),
     }
     assert len(optimizer.param_groups) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("", False),
+        ("decoder.ad2.weight", False),
+        ("decoder.encoder.weight", False),
+        ("encoder_of_mine.weight", False),
+        ("trans_t.0.0.weight", False),
+        ("encoder.conv1.weight", True),
+        ("t_net.layer1.0.bn1.bias", True),
+        ("backbone.bottom_up.stem.weight", True),
+        ("net.backbone.conv.weight", True),
+    ],
+)
+def test_what_is_a_backbone(name: str, wanted: bool) -> None:
+    assert is_backbone(name) is wanted
+
+
+@pytest.mark.parametrize("norms", [0.0, 5e-4])
+def test_encoders_have_their_rate_and_everything_its_decay(norms: float) -> None:
+    """WEIGHT_DECAY_NORM equal to WEIGHT_DECAY: one decay for all, norms and biases included."""
+    model = nn.Module()
+    model.encoder = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+    model.t_net = nn.Conv2d(3, 2, 1)
+    model.decoder = nn.Sequential(nn.Conv2d(2, 2, 1), nn.GroupNorm(1, 2))
+    cfg = make_cfg(
+        "SOLVER.BASE_LR", 0.1, "SOLVER.BACKBONE_MULTIPLIER", 0.01, "SOLVER.WEIGHT_DECAY", 5e-4,
+        "SOLVER.WEIGHT_DECAY_NORM", norms,
+    )  # fmt: skip
+    found = settings_by_name(build_optimizer(cfg, model), model)
+    low = pytest.approx(0.001)
+    assert found == {
+        "encoder.0.weight": (low, 5e-4),
+        "encoder.0.bias": (low, 5e-4),
+        "encoder.1.weight": (low, norms),
+        "encoder.1.bias": (low, norms),
+        "t_net.weight": (low, 5e-4),
+        "t_net.bias": (low, 5e-4),
+        "decoder.0.weight": (0.1, 5e-4),
+        "decoder.0.bias": (0.1, 5e-4),
+        "decoder.1.weight": (0.1, norms),
+        "decoder.1.bias": (0.1, norms),
+    }
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam"])

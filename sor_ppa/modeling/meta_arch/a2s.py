@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone
+from detectron2.utils import comm
 from torch import Tensor
 
 from sor_ppa.errors import ConfigError
@@ -175,4 +176,6 @@ class A2S(EncoderNetwork):
         return texture_matching_loss(saliency, stack, radius=self.radius, alpha=self.alpha)
 
     def _draw_step(self) -> int:
-        return self.size_steps[int(torch.randint(len(self.size_steps), ()))]
+        drawn = int(torch.randint(len(self.size_steps), ()))
+        # Each process has its own random state; all take the first one's size.
+        return self.size_steps[comm.all_gather(drawn)[0]]
