@@ -19,7 +19,7 @@ INSTALLERS := setup.py pyproject.toml $(wildcard tools/*detectron2*.py)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup demo test test-crf test-slow lint format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -41,10 +41,16 @@ demo: $(STAMP)  ## rank and cut out the objects of a few free photos with the bu
 		--output $(OUTPUT)/saliency --sheet $(OUTPUT)/saliency/overview.jpg
 	@echo "Look at $(abspath $(OUTPUT)): rank/overview.png and saliency/overview.jpg"
 
-test: $(STAMP)  ## the tests, without the slow ones
+# The compiled CRF is built from source; without a C++ compiler its few tests are skipped.
+test-crf: $(STAMP)
+	@$(BIN)/python -c "import pydensecrf" 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --no-deps "pydensecrf2==1.1" \
+		|| echo "No compiled CRF (its build needs a C++ compiler): tests of it are skipped."
+
+test: $(STAMP) test-crf  ## the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-slow: $(STAMP)  ## only the slow tests (minutes; one of them downloads detectron2)
+test-slow: $(STAMP) test-crf  ## only the slow tests (minutes; one of them downloads detectron2)
 	$(PYTEST) -m slow $(ARGS)
 
 lint: $(STAMP)  ## ruff and mypy

@@ -105,6 +105,8 @@ setup(
         "matting": ["pymatting>=1.1.12"],
         "video": ["imageio-ffmpeg>=0.5"],
         "plots": ["matplotlib>=3.8"],
+        # The compiled CRF (needs a C++ compiler); our own, in NumPy and SciPy, is as fast.
+        "crf": ["pydensecrf2>=1.1"],
         "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
         "test": _pins("pytest", "pytest-xdist", "hypothesis", "pysodmetrics", "shapely"),
         "lint": _pins("ruff", "mypy"),

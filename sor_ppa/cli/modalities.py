@@ -42,10 +42,10 @@ def config_for(args: argparse.Namespace) -> str:
     plain = f"a2s/{'cornet' if task == 'rgb' else 'midnet'}-{task}.yaml"
     if _names_weights(args):
         return plain
-    if bundled := _bundled(task):
-        return bundled
     if task == "rgb":
         return SALIENCY_CONFIG
+    if bundled := _bundled(task):
+        return bundled
     raise ConfigError(
         f"--task {task}: no trained network for it comes with this package; {plain} is its usual "
         f"config: {_REMEDY}"

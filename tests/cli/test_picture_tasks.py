@@ -42,7 +42,7 @@ def test_which_config_without_weights(task: str, monkeypatch: pytest.MonkeyPatch
     else:
         with pytest.raises(ConfigError, match=f"(?s)--task {task}.*midnet-{task}.*--weights"):
             config_for(args)
-    bundled = {"rgb": "a2s/cornet-rgb-tiny.yaml", "rgbt": "a2s/midnet-rgbt-tiny.yaml"}
+    bundled = {"rgb": "inspyrenet/tiny.yaml", "rgbt": "a2s/midnet-rgbt-tiny.yaml"}
     monkeypatch.setattr(
         model_zoo, "has_weights", lambda name: "tiny" in name or not name.startswith("a2s/midnet")
     )
