@@ -27,7 +27,7 @@ from sor_ppa.data import register_extra
 from sor_ppa.engine.inference_config import inference_config
 from sor_ppa.errors import SaliencyError
 from sor_ppa.evaluation.report import format_score
-from sor_ppa.unsupervised.labelling import SetLabels, make_pseudo_labels
+from sor_ppa.pseudo_labels.labelling import SetLabels, make_pseudo_labels
 
 _SCORES = ("MAE", "adpFm", "adpEm", "maxFm", "Sm")
 

@@ -1,6 +1,6 @@
-"""Saliency without human labels: a network labels pictures, another one learns from the labels.
+"""Saliency without human labels, both stages in one go (see tools/train_unsupervised.py).
 
-Zhou et al., *Texture-guided Saliency Distilling for Unsupervised Salient Object Detection*, CVPR
-2023. The parts: :mod:`~sor_ppa.unsupervised.pseudo_label` makes a label of one prediction,
-:mod:`~sor_ppa.unsupervised.labelling` labels whole data sets.
+A first network finds what is salient, labels its own training pictures
+(:mod:`sor_ppa.pseudo_labels`), and a second one learns from these labels. Zhou et al.,
+*Texture-guided Saliency Distilling for Unsupervised Salient Object Detection*, CVPR 2023.
 """

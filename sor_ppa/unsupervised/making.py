@@ -11,8 +11,8 @@ from sor_ppa.data.dense.pseudo import task_of
 from sor_ppa.data.problems import read_json
 from sor_ppa.engine.loaders import dataset_dicts
 from sor_ppa.errors import DataError
-from sor_ppa.unsupervised.label_ledger import FILE as LABELS_FILE
-from sor_ppa.unsupervised.labelling import make_pseudo_labels
+from sor_ppa.pseudo_labels.labelling import make_pseudo_labels
+from sor_ppa.pseudo_labels.ledger import FILE as LABELS_FILE
 from sor_ppa.unsupervised.plan import Stage
 from sor_ppa.unsupervised.run import Run, labels_step
 from sor_ppa.unsupervised.running import train_stage

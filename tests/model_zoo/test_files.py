@@ -13,7 +13,13 @@ from sor_ppa.model_zoo import files
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with four configs and weights for one; returns its package folder."""
-    for name in ("sor/ppa", "sor/tiny", "sor/Base-FCOS", "other/deep/net", "other/unsupervised-rgb"):
+    for name in (
+        "sor/ppa",
+        "sor/tiny",
+        "sor/Base-FCOS",
+        "other/deep/net",
+        "other/unsupervised-rgb",
+    ):
         path = tmp_path / "configs" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("VERSION: 2\n")

@@ -15,7 +15,7 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
-from tests.unsupervised.labeller import options, write_pictures
+from tests.pseudo_labels.labeller import options, write_pictures
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
@@ -121,7 +121,7 @@ def start(
     """Starts the tool with two workers on pictures that take their time; returns in the middle."""
     further = ["--workers", "2", "--loader-workers", "1", "--batch-size", "1"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.unsupervised.labeller", *with_options(arguments, *further)],
+        [sys.executable, "-m", "tests.pseudo_labels.labeller", *with_options(arguments, *further)],
         env={**environment, "LABELLER_PAUSE": "0.3"},
         cwd=Path(__file__).parents[2],
         stderr=subprocess.PIPE,

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from sor_ppa.data.mappers import Mapper, build_mapper
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError, SaliencyError
-from sor_ppa.unsupervised.label_worker import Outcome, start_worker
-from sor_ppa.unsupervised.pseudo_label import Grey
+from sor_ppa.pseudo_labels.label import Grey
+from sor_ppa.pseudo_labels.worker import Outcome, start_worker
 
 Input = dict[str, Any] | Outcome
 

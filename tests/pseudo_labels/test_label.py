@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from sor_ppa.errors import ConfigError, ImageError
-from sor_ppa.unsupervised import pseudo_label as steps
-from sor_ppa.unsupervised.pseudo_label import pseudo_label
+from sor_ppa.pseudo_labels import label as steps
+from sor_ppa.pseudo_labels.label import pseudo_label
 from tests.crf.test_crf import BACKENDS, GOLDEN
 
 MEAN = np.array([0.485, 0.456, 0.406])

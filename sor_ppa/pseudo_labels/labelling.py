@@ -18,11 +18,11 @@ from sor_ppa.data.writers import PathLike
 from sor_ppa.engine.loaders import dataset_dicts
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError, DataError
-from sor_ppa.unsupervised.label_inputs import Prediction, predictions
-from sor_ppa.unsupervised.label_ledger import Record, SetLabels, begin, label_settings
-from sor_ppa.unsupervised.label_review import score_labels, write_sheet
-from sor_ppa.unsupervised.label_worker import LabelJob, Outcome, label_makers
-from sor_ppa.unsupervised.pseudo_label import choose_crf
+from sor_ppa.pseudo_labels.inputs import Prediction, predictions
+from sor_ppa.pseudo_labels.label import choose_crf
+from sor_ppa.pseudo_labels.ledger import Record, SetLabels, begin, label_settings
+from sor_ppa.pseudo_labels.review import score_labels, write_sheet
+from sor_ppa.pseudo_labels.worker import LabelJob, Outcome, label_makers
 
 __all__ = ["SetLabels", "make_pseudo_labels"]
 

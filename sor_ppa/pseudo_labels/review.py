@@ -12,10 +12,10 @@ from sor_ppa.data.image_io import read_grey, read_image, write_image
 from sor_ppa.data.writers import PathLike
 from sor_ppa.evaluation.dense_folders import FolderJob, score_folders
 from sor_ppa.evaluation.sod.tally import Plan
-from sor_ppa.unsupervised.label_inputs import Prediction
-from sor_ppa.unsupervised.label_ledger import Record, SetLabels
-from sor_ppa.unsupervised.label_worker import Outcome
-from sor_ppa.unsupervised.pseudo_label import Grey, to_levels
+from sor_ppa.pseudo_labels.inputs import Prediction
+from sor_ppa.pseudo_labels.label import Grey, to_levels
+from sor_ppa.pseudo_labels.ledger import Record, SetLabels
+from sor_ppa.pseudo_labels.worker import Outcome
 
 Predict = Callable[[Sequence[dict[str, Any]]], Iterable[Prediction | Outcome]]
 

@@ -19,13 +19,13 @@ from PIL import Image
 from sor_ppa.data import register_extra
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError, DataError, ImageError, SaliencyError
-from sor_ppa.unsupervised import label_worker
-from sor_ppa.unsupervised.label_inputs import Prediction, predictions
-from sor_ppa.unsupervised.label_worker import Outcome
-from sor_ppa.unsupervised.labelling import SetLabels, make_pseudo_labels
-from sor_ppa.unsupervised.pseudo_label import pseudo_label
+from sor_ppa.pseudo_labels import worker as label_worker
+from sor_ppa.pseudo_labels.inputs import Prediction, predictions
+from sor_ppa.pseudo_labels.label import pseudo_label
+from sor_ppa.pseudo_labels.labelling import SetLabels, make_pseudo_labels
+from sor_ppa.pseudo_labels.worker import Outcome
 from tests.evaluation.dense_sets import die
-from tests.unsupervised.labeller import (
+from tests.pseudo_labels.labeller import (
     NAN_LEVEL,
     SIZE,
     labeller_cfg,
@@ -388,7 +388,7 @@ def test_no_label_no_sheet(tmp_path: Path) -> None:
 
 
 def test_a_network_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.unsupervised.labeller import BrightThings
+    from tests.pseudo_labels.labeller import BrightThings
 
     monkeypatch.setattr(
         BrightThings, "forward", lambda self, batch: [{"instances": 1}] * len(batch)

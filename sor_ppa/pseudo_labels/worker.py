@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sor_ppa.data.image_io import write_image
 from sor_ppa.errors import SaliencyError
-from sor_ppa.unsupervised.pseudo_label import Grey, pseudo_label
+from sor_ppa.pseudo_labels.label import Grey, pseudo_label
 from sor_ppa.workers import Backlog, no_worker_may_die, process_pool
 
 _AHEAD = 4  # predictions waiting per worker; one of 320 x 320 has 700 KB

@@ -19,7 +19,7 @@ from sor_ppa.data.files import in_threads
 from sor_ppa.data.image_io import image_size, read_grey, write_json
 from sor_ppa.data.problems import read_json
 from sor_ppa.errors import ConfigError, DataError, ImageError
-from sor_ppa.unsupervised.label_worker import foreground_share
+from sor_ppa.pseudo_labels.worker import foreground_share
 
 logger = logging.getLogger(__name__)
 
