@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sor_ppa.engine.setup import load_config
 from sor_ppa.evaluation.results_io import write_results
 from tests.modeling import golden
 from tests.showing.test_video import write_clip
@@ -74,6 +75,19 @@ def _program_blocks() -> list[list[str]]:
     return [block for block in blocks if block]
 
 
+# Both stages of learning without masks, in seconds.
+SMALL_UNLABELLED = {
+    "MODEL.WEIGHTS": "",
+    "MODEL.BACKBONE.NAME": "build_mnv2_backbone",
+    "MODEL.A2S.SIZE_STEPS": "(-32, 32)",
+    "INPUT.DENSE.TRAIN_SIZE": "(64, 64)",
+    "INPUT.DENSE.TEST_SIZE": "(64, 64)",
+    "SOLVER.EPOCHS": 1,
+    "SOLVER.IMS_PER_BATCH": 2,
+    "DATALOADER.NUM_WORKERS": 0,
+}
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all that the README's commands mention."""
@@ -82,6 +96,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(data.image_root, folder / "images")
     shutil.copytree(data.image_root, folder / "holiday")
     document = json.loads(data.json_file.read_text())
+    for name in ("photos", "depth", "frames"):
+        shutil.copytree(data.image_root, folder / name)
     (folder / "ranked.json").write_text(json.dumps(document))
     plain = {**document, "info": {}}
     plain["annotations"] = [
@@ -90,6 +106,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "instances.json").write_text(json.dumps(plain))
     picture = sorted((folder / "images").iterdir())[0]
     Image.open(picture).save(folder / "photo.jpg")
+    (folder / "thermal").mkdir()
+    Image.open(picture).convert("L").save(folder / "thermal" / "photo.png")
+    _save_midnet(folder / "midnet.pth")
     _write_saliency(folder, document)
     shutil.copytree(folder / "saliency", folder / "masks")
     write_clip(folder / "clip.avi").rename(folder / "clip.mp4")
@@ -108,6 +127,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         options = ["--root", str(folder / "sets" / "ASSR"), "--count", "3", "--split", split]
         _run([*maker, *options, "--maps"], folder)
     return folder
+
+
+def _save_midnet(path: Path) -> None:
+    cfg = load_config("a2s/midnet-rgbt.yaml", _options(SMALL_UNLABELLED))
+    cfg.MODEL.DEVICE = "cpu"
+    torch.save(golden.build(cfg).state_dict(), path)
 
 
 def _as_yaml(options: dict[str, object]) -> list[str]:
@@ -170,7 +195,9 @@ def _runnable(command: str, resumed: bool) -> list[str]:
     """The command with this interpreter and this checkout, made small where it would be long."""
     words = shlex.split(command)
     if words[0] == "sor-ppa":
-        return [sys.executable, "-m", "sor_ppa.cli", *words[1:]]
+        words = [sys.executable, "-m", "sor_ppa.cli", *words[1:]]
+        small = {k: v for k, v in SMALL_UNLABELLED.items() if k != "MODEL.WEIGHTS"}
+        return [*words, "--opts", *_options(small)] if "midnet.pth" in words else words
     assert words[0] == "python", f"do not know how to run {command!r}"
     program = words[1]
     words = [sys.executable, str(ROOT / program), *words[2:]]
@@ -183,6 +210,8 @@ def _runnable(command: str, resumed: bool) -> list[str]:
         if "inspyrenet/swinb.yaml" in words:
             words += _options(SMALL_DENSE)
         words += [*_options(SMALL_RUN), "SOLVER.MAX_ITER", "3" if resumed else "2"]
+    elif program == "tools/train_unsupervised.py":
+        words += ["--workers", "0", "--opts", *_options(SMALL_UNLABELLED)]
     elif program == "tools/convert_checkpoint.py":
         words = ["small.yaml" if word == "sor/ppa.yaml" else word for word in words]
     elif program == "tools/benchmark.py":

@@ -6,11 +6,18 @@
     python tools/benchmark.py --task dense --quick --only speed --networks res2net50
     python tools/benchmark.py --task metrics --threads 1
     python tools/benchmark.py --task loading
+    python tools/benchmark.py --task unsupervised --threads 1 --repeat 3
+    python tools/benchmark.py --task unsupervised --only crf --images /data/ECSSD/images
 
 Times are medians. Ranking: every configuration runs in a process of its own, so that peak memory
 is its own; weights are random, only the number of objects matters, and that is fixed by
 ``--objects``. Dense: all variants run in turn on the same weights, and are compared with the plain
-network kept in ``tests/``, in time and in numbers.
+network kept in ``tests/``, in time and in numbers. Unsupervised: training steps of A2S and MIDNet
+against the plain ones (``--only steps``; ``--batch-size``, ``--size``; A2S takes its four second
+sizes in turn), pictures a second of the three networks (``--only inference``; ``--batch-size`` at
+once, ``--no-fused`` as they are trained) and of the dense CRF in ``--workers`` processes (``--only
+crf``; ``--images`` for photos of yours in place of made-up ones, the first ``--count`` of them).
+Ratios are of CPU time, which a busy machine moves least.
 """
 
 from __future__ import annotations
@@ -27,8 +34,7 @@ import torch
 from tabulate import tabulate
 
 # Each is a module of benchmarks/ with a function `run(args)` that gives the rows of a table.
-TASKS = ("ranking", "dense", "metrics", "loading")
-_DENSE_PARTS = ("speed", "memory", "folder")
+TASKS = ("ranking", "dense", "metrics", "loading", "unsupervised")
 _NETWORKS = ("res2net50", "swinb")
 
 
@@ -39,23 +45,36 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--config-file", nargs="+", help="configs, by default those of the task")
     parser.add_argument("--objects", nargs="+", type=int, default=[5])
     parser.add_argument(
-        "--size", nargs=2, type=int, metavar=("H", "W"), help="ranking: 480 640, dense: 384 384"
+        "--size",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="ranking: 480 640, dense: 384 384, unsupervised: 320 320",
     )
     parser.add_argument("--repeat", type=int, default=10)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-fused", dest="fused", action="store_false")
-    parser.add_argument("--count", type=int, default=8000, help="images, for --task loading")
+    parser.add_argument("--count", type=int, help="images; loading: 8000, unsupervised: 24")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="parts of a task; all by default")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     dense = parser.add_argument_group("dense")
-    dense.add_argument("--only", nargs="+", choices=_DENSE_PARTS, help="parts; all by default")
     dense.add_argument("--networks", nargs="+", choices=_NETWORKS, default=list(_NETWORKS))
     dense.add_argument("--no-onnx", dest="onnx", action="store_false")
     dense.add_argument("--pictures", type=int, default=1000, help="in the folder")
     dense.add_argument(
         "--quick", action="store_true", help="fewer variants, Full HD for 4K, 40 pictures"
     )
-    return parser.parse_args()
+    stages = parser.add_argument_group("unsupervised")
+    stages.add_argument("--batch-size", type=int, default=2)
+    stages.add_argument("--workers", type=int, default=2, help="processes of the CRF")
+    stages.add_argument("--images", type=Path, help="a folder of photos, for the CRF")
+    args = parser.parse_args()
+    parts = getattr(importlib.import_module(f"benchmarks.{args.task}"), "PARTS", ())
+    if unknown := sorted(set(args.only or ()) - set(parts)):
+        known = ", ".join(parts) or "none"
+        parser.error(f"--only {' '.join(unknown)}: the parts of --task {args.task} are: {known}")
+    return args
 
 
 def main() -> None:

@@ -16,9 +16,11 @@ import torch
 from detectron2.layers import FrozenBatchNorm2d
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.models.resnet import Bottleneck
 from torchvision.ops import DeformConv2d
 
 from sor_ppa.modeling.backbone.res2net import Bottle2neck, Res2Net50
+from sor_ppa.modeling.backbone.resnet import ResNet50Maps
 from sor_ppa.modeling.onednn import use_onednn
 
 _FOLDABLE_CONVS = (nn.Conv2d, DeformConv2d)
@@ -28,8 +30,8 @@ def fuse_for_inference(model: nn.Module, *, channels_last: bool = True) -> nn.Mo
     """Deep copy of ``model`` in eval mode with its fixed norms folded into the convolutions.
 
     A norm is folded when it follows its convolution directly in an ``nn.Sequential``, is the
-    ``norm`` of a detectron2 ``Conv2d``, or a pair of a Res2Net. All others (GroupNorm, LayerNorm,
-    ...) stay as they are. On the CPU oneDNN runs what is left.
+    ``norm`` of a detectron2 ``Conv2d``, or a pair of a Res2Net or ResNet-50. All others
+    (GroupNorm, LayerNorm, ...) stay as they are. On the CPU oneDNN runs what is left.
 
     Args:
         model: any network; it is not changed.
@@ -67,6 +69,8 @@ _NAMED_PAIRS: dict[type[nn.Module], tuple[tuple[str, str], ...]] = {
         ("conv3", "bn3"),
     ),
     Res2Net50: (("conv1.6", "bn1"),),
+    Bottleneck: (("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3")),
+    ResNet50Maps: (("conv1", "bn1"),),
 }
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # The share of multiplications that must be saved: small matrices run slower than a convolution.
-_PAYS_BELOW = 0.6
+_PAYS_BELOW = 0.5
 
 
 def conv_of_upsampled(

@@ -13,6 +13,7 @@ from torch import nn
 from sor_ppa.config import get_cfg
 from sor_ppa.modeling.backbone import MobileNetV2, VoVNet
 from sor_ppa.modeling.backbone.res2net import Res2Net50
+from sor_ppa.modeling.backbone.resnet import ResNet50Maps
 from sor_ppa.modeling.fuse import fuse_for_inference
 
 
@@ -39,6 +40,7 @@ BODIES: dict[str, Callable[[], nn.Module]] = {
     "mobilenet": MobileNetV2,
     "resnet": _resnet,
     "res2net": Res2Net50,
+    "resnet-maps": ResNet50Maps,
 }
 
 

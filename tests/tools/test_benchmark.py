@@ -29,6 +29,7 @@ def options(**changes: Any) -> Namespace:
     values = {
         "size": None, "repeat": 1, "threads": 1, "device": "cpu", "fused": True, "onnx": False,
         "quick": True, "pictures": 3, "only": None, "networks": [], "config_file": None,
+        "batch_size": 1, "workers": 1, "images": None, "count": None,
     }  # fmt: skip
     return Namespace(**{**values, **changes})
 
@@ -63,9 +64,18 @@ def test_an_unknown_task(run: Run) -> None:
     assert "dense" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("task", "known"), [("dense", "speed, memory, folder"), ("ranking", "none")]
+)
+def test_an_unknown_part(run: Run, task: str, known: str) -> None:
+    done = run("--task", task, "--only", "crf")
+    assert done.returncode == 2
+    assert f"--only crf: the parts of --task {task} are: {known}" in done.stderr
+
+
 def test_every_task_can_run(repository: Path, tools: None) -> None:
     tasks = importlib.import_module("benchmark").TASKS
-    assert {"ranking", "dense", "loading"} <= set(tasks)
+    assert {"ranking", "dense", "loading", "unsupervised"} <= set(tasks)
     assert all(callable(module(task).run) for task in tasks)
 
 

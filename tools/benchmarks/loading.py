@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+_COUNT = 8000
+
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Seconds to read the annotations of a made-up set as large as ASSR."""
@@ -17,7 +19,7 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
 
     maker = Path(__file__).parents[2] / "datasets" / "make_assr_like.py"
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--root", folder, "--count", str(args.count)]
+        options = ["--root", folder, "--count", str(args.count or _COUNT)]
         subprocess.run([sys.executable, str(maker), *options], check=True, capture_output=True)
         start = time.perf_counter()
         count = len(load_assr(folder, "train"))

@@ -135,7 +135,8 @@ def stacked(batched_inputs: Sequence[dict[str, Any]], field: str, device: torch.
 _LACKS = {
     "image": "no picture in a model's input",
     "modality": "the network needs a second modality beside the picture: set "
-    "INPUT.DENSE.MODALITIES and use a data set that has it, or give --modality-input",
+    "INPUT.DENSE.MODALITIES and TEST_MODALITIES and use a data set that has it, or give "
+    "--modality-input",
     "saliency": "training needs a mask with every picture: use the 'dense' mapper and data sets "
     "that have masks, or pseudo labels (DATASETS.TRAIN '<name>_pseudo')",
 }

@@ -157,8 +157,8 @@ def test_fresh_weights_are_those_published() -> None:
     for part in (network.decoder, network.trans_rgb, network.trans_t):
         convs = [m for m in part.modules() if isinstance(m, torch.nn.Conv2d)]
         weights = torch.cat([conv.weight.flatten() for conv in convs])
-        assert float(weights.std()) == pytest.approx(0.01, rel=0.01)
-    assert float(network.encoder.features[0][0].weight.std()) > 0.05
+        assert weights.std().item() == pytest.approx(0.01, rel=0.01)
+    assert network.encoder.features[0][0].weight.std().item() > 0.05
 
 
 def test_channels_last_and_fused_are_the_same_network(tiny: MIDNet) -> None:

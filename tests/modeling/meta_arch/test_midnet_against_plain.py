@@ -77,6 +77,6 @@ def test_step_of_a_small_network() -> None:
 
 def test_a_wrong_block_would_be_seen() -> None:
     product, plain = small_pair()
-    product.decoder.gfb3_2.conv_globalinfo[0].weight.data.mul_(1.01)
+    product.decoder.gfb3_2.conv_globalinfo[1].weight.data.mul_(1.01)
     with pytest.raises(AssertionError):
         check_outputs((product, plain), (64, 64), torch.float32, 2e-5)

@@ -32,14 +32,15 @@ NAMES = ("final", "sal1", "sal2", "sal3")
 
 @pytest.fixture(scope="module")
 def built() -> MIDNet:
-    return resnet_network(MIDNet, t_net=ResNet50Maps())
+    return filled(resnet_network(MIDNet, t_net=ResNet50Maps()), "midnet")
 
 
 @pytest.fixture()
 def network(built: MIDNet) -> Iterator[MIDNet]:
     """The network as if nothing had run through it."""
-    yield filled(built, "midnet")
-    built.float()
+    before = {key: value.clone() for key, value in built.state_dict().items()}
+    yield built
+    built.float().load_state_dict(before)
 
 
 def test_keys_are_those_of_the_published_file(built: MIDNet) -> None:
