@@ -20,6 +20,10 @@ from sor_ppa.unsupervised.state import data_record, settings_record, weights_rec
 
 logger = logging.getLogger(__name__)
 
+# Below this a training is likely to have learnt nothing: A2S's maps take shape within a hundred or
+# two, MIDNet, which starts from tiny weights, within more.
+_FEW_STEPS = 300
+
 
 def train_first(run: Run) -> None:
     """Trains the network that learns from pictures alone, unless one is given.
@@ -49,9 +53,10 @@ def train_second(run: Run) -> None:
 
 def _train(run: Run, stage: Stage, more: dict[str, Any]) -> None:
     cfg = stage.config()
+    pictures = {name: dataset_dicts([name]) for name in stage.train}
     record = {
         "settings": settings_record(cfg),
-        "data": {name: data_record(dataset_dicts([name])) for name in stage.train},
+        "data": {name: data_record(records) for name, records in pictures.items()},
         "weights": weights_record(cfg.MODEL.WEIGHTS),
         **more,
     }
@@ -62,8 +67,22 @@ def _train(run: Run, stage: Stage, more: dict[str, Any]) -> None:
         logger.info("%s: finished already, %s", stage.name, stage.model)
         return
     logger.info("%s: is trained in %s", stage.name, stage.folder)
+    _warn_of_few_steps(stage.name, cfg, sum(map(len, pictures.values())))
     train_stage(run.request, stage)
     run.need(stage.model.is_file(), stage.name, stage.folder.name)
+
+
+def _warn_of_few_steps(name: str, cfg: CfgNode, pictures: int) -> None:
+    batch, steps = cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.MAX_ITER
+    if cfg.SOLVER.EPOCHS:
+        steps = cfg.SOLVER.EPOCHS * (pictures // batch)
+    if steps < _FEW_STEPS:
+        logger.warning(
+            "%s: %d pictures and %d epochs make %d steps, little to learn from (published: "
+            "thousands). Give it more with --opts SOLVER.EPOCHS %d",
+            *(name, pictures, cfg.SOLVER.EPOCHS, steps),
+            -(-_FEW_STEPS // max(1, pictures // batch)),
+        )
 
 
 def make_labels(run: Run) -> None:
