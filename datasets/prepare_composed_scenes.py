@@ -35,6 +35,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from sor_ppa.cli.ending import GOES_ON, exit_status
 from sor_ppa.data.image_io import atomic_path, read_grey, read_image, write_json
 from sor_ppa.data.pairs import Folder, pair_by_stem
 from sor_ppa.data.scenes.compose import Scene, SceneSettings, compose_scene, plain_scene
@@ -276,14 +277,7 @@ def run(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; errors that the user can cure end with status 2."""
-    try:
-        return run(parse_args(argv))
-    except SaliencyError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return exit_status(lambda: run(parse_args(argv)), stopped=GOES_ON)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,11 @@ from typing import Any
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
+from sor_ppa.cli.ending import GOES_ON, exit_status
 from sor_ppa.data import read_image, resolve_name, write_image
 from sor_ppa.data.files import all_by_stem
 from sor_ppa.data.flow_folder import FlowReport, flow_path, frames_below, write_flow_folder
-from sor_ppa.errors import ConfigError, SaliencyError
+from sor_ppa.errors import ConfigError
 from sor_ppa.visualization.contact_sheet import Tile, contact_sheet
 
 _TILES = 12
@@ -112,14 +113,7 @@ def _summary(report: FlowReport) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; errors that the user can cure end with status 2."""
-    try:
-        return run(parse_args(argv))
-    except SaliencyError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return exit_status(lambda: run(parse_args(argv)), stopped=GOES_ON)
 
 
 if __name__ == "__main__":

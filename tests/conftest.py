@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from tests.synthetic import RankedCoco, make_ranked_coco, picture_folder
 
@@ -55,3 +56,14 @@ def loggers_as_before() -> Iterator[None]:
     for log, (handlers, propagate, level) in zip(loggers, before):
         log.handlers[:], log.propagate = handlers, propagate
         log.setLevel(level)
+
+
+@pytest.fixture()
+def forget_data_sets() -> Iterator[None]:
+    """Data sets that a test registers are gone after it."""
+    before = set(DatasetCatalog.list())
+    yield
+    for name in set(DatasetCatalog.list()) - before:
+        DatasetCatalog.remove(name)
+        if name in MetadataCatalog.list():
+            MetadataCatalog.remove(name)

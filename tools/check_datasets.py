@@ -21,12 +21,13 @@ from typing import Any
 
 from tqdm import tqdm
 
+from sor_ppa.cli.ending import exit_status
 from sor_ppa.data import datasets_root, resolve_name, write_json
 from sor_ppa.data.benchmarks import BENCHMARKS, Benchmark
 from sor_ppa.data.checks import SetReport, check_set, folders_row
 from sor_ppa.data.dense.folders import sod_paths
 from sor_ppa.data.extra import folder_options
-from sor_ppa.errors import ConfigError, DataError, SaliencyError
+from sor_ppa.errors import ConfigError, DataError
 
 _SHOWN = 20
 
@@ -146,13 +147,7 @@ def _lines(report: SetReport) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; errors that the user can cure end with status 2."""
-    try:
-        return run(parse_args(argv))
-    except SaliencyError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_status(lambda: run(parse_args(argv)))
 
 
 if __name__ == "__main__":

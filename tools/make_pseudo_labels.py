@@ -23,9 +23,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from evaluate_dense import available_cores
+from sor_ppa.cli.ending import GOES_ON, exit_status
 from sor_ppa.data import register_extra
 from sor_ppa.engine.inference_config import inference_config
-from sor_ppa.errors import SaliencyError
 from sor_ppa.evaluation.report import format_score
 from sor_ppa.pseudo_labels.labelling import SetLabels, make_pseudo_labels
 
@@ -113,14 +113,7 @@ def _row(labels: SetLabels) -> dict[str, str | int]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; errors that the user can cure end with status 2."""
-    try:
-        return run(parse_args(argv))
-    except SaliencyError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Stopped; the same command goes on where this one ended.", file=sys.stderr)
-        return 130
+    return exit_status(lambda: run(parse_args(argv)), stopped=GOES_ON)
 
 
 if __name__ == "__main__":

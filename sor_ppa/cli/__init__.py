@@ -38,15 +38,10 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "sor-ppa") -> int:
 
 
 def _guarded(args: argparse.Namespace) -> int:
-    from sor_ppa.errors import SaliencyError
+    from sor_ppa.cli.ending import exit_status
 
-    try:
+    def run() -> int:
         importlib.import_module("sor_ppa.modeling")  # registers the networks, if nobody has yet
-        task = importlib.import_module(f"sor_ppa.cli.{args.task}")
-        return int(task.run(args))
-    except (SaliencyError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; everything finished so far is in {args.output}\n")
-        return 130
+        return int(importlib.import_module(f"sor_ppa.cli.{args.task}").run(args))
+
+    return exit_status(run, stopped=f"stopped; everything finished so far is in {args.output}")

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from tests.synthetic import RankedCoco, make_ranked_coco
 
@@ -17,14 +16,8 @@ def mixed_coco(tmp_path_factory: pytest.TempPathFactory) -> RankedCoco:
 
 
 @pytest.fixture(autouse=True)
-def forget_data_sets() -> Iterator[None]:
-    """Data sets that a test registers are gone after it."""
-    before = set(DatasetCatalog.list())
-    yield
-    for name in set(DatasetCatalog.list()) - before:
-        DatasetCatalog.remove(name)
-        if name in MetadataCatalog.list():
-            MetadataCatalog.remove(name)
+def no_data_set_stays(forget_data_sets: None) -> None:
+    """Every test here may register some."""
 
 
 @pytest.fixture()

@@ -6,14 +6,13 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import DatasetCatalog
 from PIL import Image
 
 from sor_ppa.data import register_extra
@@ -33,16 +32,9 @@ from tests.pseudo_labels.labeller import (
     write_pictures,
 )
 
+pytestmark = pytest.mark.usefixtures("forget_data_sets")
+
 NAME = "labelled_set"
-
-
-@pytest.fixture(autouse=True)
-def catalogs_as_before() -> Iterator[None]:
-    before = set(DatasetCatalog.list())
-    yield
-    for name in set(DatasetCatalog.list()) - before:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
 
 
 def config(tmp_path: Path, *changes: str, count: int = 5) -> CfgNode:

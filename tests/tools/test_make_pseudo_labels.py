@@ -8,11 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from detectron2.data import DatasetCatalog, MetadataCatalog
 from PIL import Image
 
 from tests.pseudo_labels.labeller import options, write_pictures
@@ -21,17 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import make_pseudo_labels
 
+pytestmark = pytest.mark.usefixtures("forget_data_sets")
+
 NAME = "tool_set"
 COUNT = 24
-
-
-@pytest.fixture(autouse=True)
-def catalogs_as_before() -> Iterator[None]:
-    before = set(DatasetCatalog.list())
-    yield
-    for name in set(DatasetCatalog.list()) - before:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
 
 
 @pytest.fixture()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,7 @@ from sor_ppa.data.extra import register_extra
 from sor_ppa.errors import ConfigError, DataError
 from tests.data.benchmark_sets import write_set
 
-
-@pytest.fixture(autouse=True)
-def names_as_before() -> Iterator[None]:
-    before = set(DatasetCatalog.list())
-    yield
-    for name in set(DatasetCatalog.list()) - before:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
+pytestmark = pytest.mark.usefixtures("forget_data_sets")
 
 
 @pytest.fixture()
