@@ -216,7 +216,9 @@ def _runnable(command: str, resumed: bool) -> list[str]:
         words = ["small.yaml" if word == "sor/ppa.yaml" else word for word in words]
     elif program == "tools/benchmark.py":
         words += ["--repeat", "1", "--size", "64", "96", "--count", "20", "--quick"]
-        if {"dense", "metrics"} & set(words):
+        if "unsupervised" in words:
+            words += ["--only", "crf", "--workers", "1"]
+        elif {"dense", "metrics"} & set(words):
             words += ["--only", "speed", "--networks", "res2net50", "--no-onnx"]
         else:
             words += ["--config-file", "sor/tiny.yaml"]
