@@ -15,7 +15,7 @@ from sor_ppa.data.mappers import Mapper, build_mapper
 from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError, SaliencyError
 from sor_ppa.pseudo_labels.label import Grey
-from sor_ppa.pseudo_labels.worker import Outcome, start_worker
+from sor_ppa.pseudo_labels.worker import Outcome, leave_signals_to_parent
 
 Input = dict[str, Any] | Outcome
 
@@ -88,7 +88,7 @@ def predictions(
         batch_size=batch_size,
         num_workers=loader_workers,
         collate_fn=_as_list,
-        worker_init_fn=start_worker,
+        worker_init_fn=leave_signals_to_parent,
     )
     for batch in _while_loading(loader):
         yield from (item for _, item in batch if isinstance(item, Outcome))

@@ -105,8 +105,16 @@ def label_makers(
         backlog.cancel()
 
 
-def start_worker(_: object = None) -> None:
-    """Makes a process one that works for another: one thread, no signals."""
+def start_worker() -> None:
+    """Makes a process of a pool one that works for another: one thread, no signals."""
     cv2.setNumThreads(1)
-    # Ctrl-C reaches all processes of a terminal; the parent ends the others in good order.
+    leave_signals_to_parent()
+
+
+def leave_signals_to_parent(_: object = None) -> None:
+    """Ctrl-C reaches all processes of a terminal; the parent ends the others in good order.
+
+    For forked processes as well: there OpenCV must not be told a number of threads, as it would
+    wait for those that its parent had.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -6,6 +6,8 @@ import json
 import logging
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +271,32 @@ def test_a_dead_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(SaliencyError, match="a worker process died.*fewer"):
             label(cfg, workers=2)
     assert label(cfg, workers=2).made == 5
+
+
+# What a run on a video does before labelling: OpenCV's threads are there when processes are forked.
+AFTER_FLOW = """
+import sys, time, cv2, numpy as np
+from sor_ppa.pseudo_labels.labelling import make_pseudo_labels
+from sor_ppa.data import register_extra
+from tests.pseudo_labels.labeller import labeller_cfg
+noise = np.random.default_rng(0).integers(0, 255, (2, 480, 854), np.uint8)
+for _ in range(3):
+    cv2.DISOpticalFlow_create().calc(noise[0], noise[1], None)
+time.sleep(1)  # until the threads wait for work
+folder, root = sys.argv[1:]
+cfg = labeller_cfg(sets=[("after_flow", folder, "")])
+register_extra(cfg)
+make_pseudo_labels(cfg, names=["after_flow"], root=root, workers=0, loader_workers=1)
+"""
+
+
+def test_opencv_may_have_had_threads_before(
+    tmp_path: Path, child_environment: dict[str, str]
+) -> None:
+    folder = write_pictures(tmp_path / "pictures", 2)
+    command = [sys.executable, "-c", AFTER_FLOW, str(folder), str(tmp_path / "labels")]
+    subprocess.run(command, env=child_environment, check=True, timeout=120)
+    assert len(list((tmp_path / "labels").rglob("*.png"))) == 2
 
 
 def test_a_dead_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
