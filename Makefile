@@ -41,8 +41,8 @@ demo: $(STAMP)  ## rank and cut out the objects of a few free photos with the bu
 		--output $(OUTPUT)/saliency --sheet $(OUTPUT)/saliency/overview.jpg
 	@echo "Look at $(abspath $(OUTPUT)): rank/overview.png and saliency/overview.jpg"
 
-# The compiled CRF is built from source; without a C++ compiler its few tests are skipped.
-test-crf: $(STAMP)
+# It is built from source; without a C++ compiler its few tests are skipped.
+test-crf: $(STAMP)  ## the compiled CRF, for the tests of it
 	@$(BIN)/python -c "import pydensecrf" 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --no-deps "pydensecrf2==1.1" \
 		|| echo "No compiled CRF (its build needs a C++ compiler): tests of it are skipped."

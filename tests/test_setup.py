@@ -113,7 +113,7 @@ def test_model_zoo_works_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     assert Path(package) == site / "sor_ppa" / "__init__.py"
     assert Path(config) == site / "sor_ppa/model_zoo/configs/probe/deep/probe.yaml"
     own = {p.relative_to(ROOT / "configs").as_posix() for p in (ROOT / "configs").rglob("*.yaml")}
-    expected = {name for name in own if not Path(name).name.startswith("Base")}
+    expected = {name for name in own if not Path(name).name.startswith(("Base", "unsupervised"))}
     assert set(names.split()) == expected | {"probe/deep/probe.yaml"}
     assert values == "3 sor_ppa://weights/probe/deep/probe.safetensors"
     assert weights == "weights"
@@ -173,6 +173,8 @@ def test_every_requirement_is_pinned_to_a_version_that_setup_accepts(wheel: Path
     assert len(requirements) > 10
     for requirement in requirements:
         assert requirement.specifier, f"{requirement.name} has no version"
+        if requirement.name.lower() == "pydensecrf2":  # pinned in the Makefile: it may not build
+            continue
         assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
 
 

@@ -90,8 +90,8 @@ def test_left_out_pictures_change_the_status(
 @pytest.mark.parametrize(
     ("further", "text"),
     [
-        (["--datasets", "no_such_set"], "ConfigError: Data set 'no_such_set' is not registered"),
-        (["--workers", "-1"], "ConfigError: the number of workers"),
+        (["--datasets", "no_such_set"], "error: Data set 'no_such_set' is not registered"),
+        (["--workers", "-1"], "error: the number of workers"),
     ],
 )
 def test_errors(

@@ -106,10 +106,19 @@ class _BoxMode(IntEnum):
     XYWH_ABS = 1
 
 
+def _member(kind: object, name: object) -> _BoxMode:
+    """How some Pythons spell a member of an enumeration: getattr; of the one above, no more."""
+    if kind is not _BoxMode or not isinstance(name, str) or name not in _BoxMode.__members__:
+        raise pickle.UnpicklingError("it asks for an attribute, which is code, not data")
+    return _BoxMode[name]
+
+
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("_codecs", "encode"): _latin1,
     ("__builtin__", "bytes"): _no_bytes,
     ("builtins", "bytes"): _no_bytes,
+    ("__builtin__", "getattr"): _member,
+    ("builtins", "getattr"): _member,
     ("collections", "OrderedDict"): dict,
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): _Array,

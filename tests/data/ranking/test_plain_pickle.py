@@ -54,6 +54,24 @@ def test_plain_data(tmp_path: Path, protocol: int, value: Any, wanted: Any) -> N
     assert found == wanted
 
 
+class ByAttribute:
+    """What some Pythons make of a member of an enumeration."""
+
+    def __init__(self, kind: object, name: str) -> None:
+        self.kind, self.name = kind, name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self.kind, self.name)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_member_by_name(tmp_path: Path, protocol: int) -> None:
+    assert read(tmp_path, pickle.dumps([ByAttribute(BoxMode, "XYXY_ABS")], protocol)) == [0]
+    for kind, name in ((BoxMode, "convert"), (OrderedDict, "fromkeys"), (np.ndarray, "tofile")):
+        with pytest.raises(DataError, match="attribute, which is code"):
+            read(tmp_path, pickle.dumps([ByAttribute(kind, name)], protocol))
+
+
 class Evil:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch evil",)
