@@ -23,6 +23,7 @@ def run(process: int, init_file: str, cases: list[list[list[int]]], root: str) -
                 folder = Path(root, str(number))
                 results = evaluate(shares[process], str(folder))
                 Path(folder, f"results_{process}.json").write_text(json.dumps(results))
+        dist.barrier()  # gloo aborts where one process leaves while the other still talks to it
     finally:
         dist.destroy_process_group()
 
