@@ -19,7 +19,7 @@ INSTALLERS := setup.py pyproject.toml $(wildcard tools/*detectron2*.py)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crf test-slow lint format clean
+.PHONY: help setup demo test test-browser test-crf test-slow lint format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -47,10 +47,19 @@ test-crf: $(STAMP)  ## the compiled CRF, for the tests of it
 		|| $(BIN)/python -m pip install --quiet --no-deps "pydensecrf2==1.1" \
 		|| echo "No compiled CRF (its build needs a C++ compiler): tests of it are skipped."
 
-test: $(STAMP) test-crf  ## the tests, without the slow ones
+BROWSER := chromium chromium-driver fonts-dejavu-core
+# Debian's packages, as root; elsewhere it says what to install, and the tests that need it are
+# skipped, or fail where the environment says CI=true.
+test-browser:  ## a headless Chromium and its driver, for the tests of the web pages
+	@command -v chromedriver >/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get -q update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -q install -y --no-install-recommends $(BROWSER); } \
+		|| echo "No browser: install Chromium and chromedriver for the tests of the web pages."
+
+test: $(STAMP) test-browser test-crf  ## the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-slow: $(STAMP) test-crf  ## only the slow tests (minutes; one of them downloads detectron2)
+test-slow: $(STAMP) test-browser test-crf  ## only the slow tests (minutes; one of them downloads detectron2)
 	$(PYTEST) -m slow $(ARGS)
 
 lint: $(STAMP)  ## ruff and mypy

@@ -15,6 +15,7 @@ import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from tests.browser import browser, one_browser, web_server  # noqa: F401 - fixtures
 from tests.synthetic import RankedCoco, make_ranked_coco, picture_folder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
