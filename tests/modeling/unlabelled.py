@@ -68,9 +68,14 @@ def modalities(*seeds: int, size: int = 320) -> Tensor:
 
 
 def check_part(arrays: dict[str, np.ndarray], name: str, x: Tensor, *, atol: float) -> None:
-    """Compares a tensor with the shape, spread and corner that a golden file keeps of it."""
+    """Compares a tensor with the shape, spread and corner that a golden file keeps of it.
+
+    ``atol`` is meant for logits, which are of order 1. An encoder's maps have a spread of several
+    hundreds, and their rounding, which differs from one kind of CPU to another, grows with that.
+    """
     assert tuple(x.shape) == tuple(arrays[f"{name}_shape"])
     corner = x[:, :4, :8, :8].float().numpy()
-    np.testing.assert_allclose(corner, arrays[f"{name}_slice"], atol=atol, rtol=0, err_msg=name)
+    bar = atol * max(1.0, float(arrays[f"{name}_std"]))
+    np.testing.assert_allclose(corner, arrays[f"{name}_slice"], atol=bar, rtol=0, err_msg=name)
     spread = float(x.double().std())
     np.testing.assert_allclose(spread, arrays[f"{name}_std"], rtol=1e-3, err_msg=name)
