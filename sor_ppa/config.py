@@ -27,6 +27,7 @@ def add_saliency_config(cfg: CfgNode) -> None:
     _add_ranking(cfg)
     _add_dense(cfg)
     _add_unsupervised(cfg)
+    _add_fixation(cfg)
     _add_engine(cfg)
 
 
@@ -280,6 +281,31 @@ def _add_unsupervised(cfg: CfgNode) -> None:
     both.STAGE1_OPTS = []
     both.STAGE2 = ""
     both.STAGE2_OPTS = []
+
+
+def _add_fixation(cfg: CfgNode) -> None:
+    inputs = cfg.INPUT.FIXATION = CfgNode()
+    # How pictures come on the network's canvas, and maps off it: "repository" as MSI-Net was
+    # trained, "hub" as its release on model hubs does (black borders, one of three sizes).
+    inputs.PRESET = "repository"
+    # (height, width) of the canvas, multiples of 8; not used by "hub".
+    inputs.SIZE = (240, 320)
+    # Grey level around the picture; not used by "hub".
+    inputs.PAD_VALUE = 126
+
+    net = cfg.MODEL.MSINET = CfgNode()
+    # The encoder's maps; all are brought to the size of the first.
+    net.IN_FEATURES = ["pool3", "pool4", "pool5"]
+    # Channels of each branch of the ASPP, and dilations of its 3x3 convolutions.
+    net.ASPP_CHANNELS = 256
+    net.ASPP_DILATIONS = (4, 8, 12)
+    # Channels after each of the decoder's enlargements by 2.
+    net.DECODER_CHANNELS = (128, 64, 32)
+    # Where a map's least and largest value become 0 and 1: over the whole "canvas" (as published),
+    # or, when the network is used, over the "picture" alone.
+    net.NORMALIZE_OVER = "canvas"
+    # Also hand out a probability density.
+    net.DENSITY = False
 
 
 def _add_engine(cfg: CfgNode) -> None:

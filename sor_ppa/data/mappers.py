@@ -15,6 +15,7 @@ from fvcore.common.registry import Registry
 
 from sor_ppa.data.dataset_dicts import size_differs
 from sor_ppa.data.dense.mapper import DenseMapper
+from sor_ppa.data.fixation.mapper import FixationMapper
 from sor_ppa.data.image_io import MAX_PIXELS, read_image
 from sor_ppa.data.transforms import build_augmentation
 from sor_ppa.errors import ConfigError, DataError
@@ -48,6 +49,12 @@ def ranking(cfg: CfgNode, is_train: bool) -> RankingMapper:
 def dense(cfg: CfgNode, is_train: bool) -> DenseMapper:
     """The mapper for pictures with saliency masks."""
     return DenseMapper(cfg, is_train)
+
+
+@DATASET_MAPPERS.register()
+def fixation(cfg: CfgNode, is_train: bool) -> FixationMapper:
+    """The mapper for pictures with fixations."""
+    return FixationMapper(cfg, is_train)
 
 
 class RankingMapper:

@@ -12,6 +12,7 @@ from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 from torch import Tensor
 
+from sor_ppa.canvas import CanvasRule
 from sor_ppa.data.dense.modalities import (
     Modality,
     given_modalities,
@@ -19,6 +20,7 @@ from sor_ppa.data.dense.modalities import (
     modality_kinds,
 )
 from sor_ppa.data.dense.sizes import SizeRule, channels_first
+from sor_ppa.data.fixation.mapper import canvas_input
 from sor_ppa.errors import ConfigError
 
 
@@ -107,11 +109,11 @@ def build_preparation(cfg: CfgNode) -> Preparation:
     """What makes a model's input out of a picture at test time, as the config's mapper does.
 
     Returns:
-        a function of uint8 (H, W, 3) in the order of INPUT.FORMAT -> ``image`` uint8 (3, h, w);
-        for dense saliency with ``image_lr`` where two sizes are to be blended. Where the network
-        sees modalities (INPUT.DENSE.TEST_MODALITIES) its second argument is one: uint8 RGB
-        (H', W', 3) or grey (H', W') of any size, or a mapping from kind to such arrays; and
-        ``modality`` uint8 (3 M, h, w) is among the results. Other networks pass it over. The
+        a function of uint8 (H, W, 3) in the order of INPUT.FORMAT -> ``image`` uint8 (3, h, w), for
+        fixations float32; for dense saliency with ``image_lr`` where two sizes are to be blended.
+        Where the network sees modalities (INPUT.DENSE.TEST_MODALITIES) its second argument is one:
+        uint8 RGB (H', W', 3) or grey (H', W') of any size, or a mapping from kind to such arrays;
+        and ``modality`` uint8 (3 M, h, w) is among the results. Other networks pass it over. The
         function raises DataError where the network sees modalities and is given none.
 
     Raises:
@@ -119,6 +121,8 @@ def build_preparation(cfg: CfgNode) -> Preparation:
     """
     if cfg.INPUT.DATASET_MAPPER_NAME == "dense":
         return _dense_preparation(cfg)
+    if cfg.INPUT.DATASET_MAPPER_NAME == "fixation":
+        return _fixation_preparation(cfg)
     augmentations = T.AugmentationList(build_augmentation(cfg, is_train=False))
 
     def prepare(image: np.ndarray, modality: Modality | None = None) -> dict[str, Tensor]:
@@ -137,6 +141,15 @@ def _dense_preparation(cfg: CfgNode) -> Preparation:
     def prepare(image: np.ndarray, modality: Modality | None = None) -> dict[str, Tensor]:
         found = given_modalities(modality, kinds) if kinds else {}
         return inputs_of_test(rule, image, found, kinds)
+
+    return prepare
+
+
+def _fixation_preparation(cfg: CfgNode) -> Preparation:
+    canvas = CanvasRule.from_config(cfg)
+
+    def prepare(image: np.ndarray, modality: Modality | None = None) -> dict[str, Tensor]:
+        return {"image": canvas_input(canvas, image)}
 
     return prepare
 

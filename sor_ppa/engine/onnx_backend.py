@@ -29,10 +29,10 @@ from sor_ppa.export import (
     PYRAMID_FORMAT,
     export_onnx,
 )
+from sor_ppa.modeling.batches import in_groups_of_one_size
 from sor_ppa.modeling.meta_arch.inspyrenet import InSPyReNet, Pyramid, normalised_levels
 from sor_ppa.modeling.saliency.unlabelled import (
     EncoderNetwork,
-    in_groups_of_one_size,
     saliency_outputs,
 )
 

@@ -36,6 +36,7 @@ class Predictor:
         outputs = Predictor(cfg)(bgr)      # bgr: uint8 (H, W, 3)
         outputs["instances"].pred_ranks    # ranking: 1 = most salient, 0 = not ranked
         outputs["saliency"]                # dense saliency: float32 (H, W) in 0 ... 1
+        outputs["fixation"]                # where people look: float32 (H, W) in 0 ... 1
 
     2. Several pictures of any sizes in one pass: ``predictor.predict_batch([a, b, c])``.
     3. A video, a folder, a camera: ``for image, outputs in predictor.stream(frames)``, where the
@@ -115,7 +116,8 @@ class Predictor:
             Of a ranking model ``{"instances": Instances}`` with ``pred_boxes``, ``scores``,
             ``pred_classes``, ``pred_masks`` bool (R, H, W), ``pred_ranks`` int64 (R,) and
             ``rank_scores`` (R, ranks); of a dense model ``{"saliency": float32 (H, W)}`` in
-            0 ... 1. Other systems give other keys.
+            0 ... 1, of a fixation model ``{"fixation": float32 (H, W)}`` in 0 ... 1.
+            Other systems give other keys.
 
         Raises:
             ImageError: the array is no such picture (the message says what it is), or it has more
@@ -254,6 +256,8 @@ def _build(cfg: CfgNode, *, allow_pickle: bool) -> nn.Module:
 
 def _size_keys(cfg: CfgNode) -> str:
     """The config keys that bound the size of an input."""
+    if cfg.INPUT.DATASET_MAPPER_NAME == "fixation":
+        return "INPUT.FIXATION.SIZE"
     if cfg.INPUT.DATASET_MAPPER_NAME != "dense":
         return "INPUT.MIN_SIZE_TEST and INPUT.MAX_SIZE_TEST"
     static = cfg.INPUT.DENSE.TEST_RESIZE == "static"

@@ -195,6 +195,24 @@ def pixel_iou_loss(logits: Tensor, target: Tensor) -> Tensor:
     return (1 - (both + 1) / (probability + target - both + 1)).mean()
 
 
+def fixation_kld_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of two maps read as distributions, mean over the batch.
+
+    t' = t / (e + sum t), p' = p / (e + sum p), sum of t' ln(e + t' / (e + p')) with e = 1e-7, over
+    all pixels of a picture (Kroner et al., Neural Networks 2020, eq. 1-2). A map that is 0
+    everywhere as target gives 0.
+
+    Args:
+        prediction: (N, 1, H, W), not negative.
+        target: (N, 1, H, W), not negative, any scale.
+    """
+    epsilon = 1e-7
+    target = target / (epsilon + target.sum((1, 2, 3), keepdim=True))
+    prediction = prediction / (epsilon + prediction.sum((1, 2, 3), keepdim=True))
+    terms = target * (epsilon + target / (epsilon + prediction)).log()
+    return terms.sum((1, 2, 3)).mean()
+
+
 def _window_mean(length: int, window: int, like: Tensor) -> Tensor:
     """(length, length) matrix that averages over ``window`` cells around each cell."""
     cells = torch.arange(length, device=like.device)

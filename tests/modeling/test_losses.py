@@ -175,3 +175,20 @@ def test_pyramid_losses_of_half_precision_logits_are_finite(golden: dict[str, np
     gt = torch.from_numpy(golden["gt"])[:, None]
     found = losses.pyramid_losses(_levels(golden, torch.bfloat16), gt)
     assert all(value.dtype == torch.float32 and value.isfinite() for value in found.values())
+
+
+def test_fixation_kld_as_in_tensorflow() -> None:
+    arrays = load("msinet.npz")
+    target, prediction = (
+        torch.from_numpy(arrays[f"ops/kld/{k}"])[:, None] for k in ("true", "pred")
+    )
+    loss = losses.fixation_kld_loss(prediction, target)
+    assert float(loss) == pytest.approx(float(arrays["ops/kld/loss"]), abs=1e-5)
+    each = [float(losses.fixation_kld_loss(p[None], t[None])) for p, t in zip(prediction, target)]
+    assert each == pytest.approx(arrays["ops/kld/loss_each"].tolist(), abs=1e-5)
+
+
+def test_fixation_kld_of_equal_maps_is_zero_whatever_their_scale() -> None:
+    maps = torch.rand(2, 1, 5, 7, generator=torch.Generator().manual_seed(0)) + 0.1
+    assert float(losses.fixation_kld_loss(maps, 255 * maps)) == pytest.approx(0, abs=1e-5)
+    assert float(losses.fixation_kld_loss(maps, torch.zeros_like(maps))) == 0

@@ -13,6 +13,7 @@ from detectron2.utils import comm
 from torch import Tensor
 
 from sor_ppa.errors import ConfigError
+from sor_ppa.modeling.batches import in_groups_of_one_size, stacked
 from sor_ppa.modeling.precision import at_least_float32
 from sor_ppa.modeling.registration import register
 from sor_ppa.modeling.saliency.a2s import A2SDecoder, Activation
@@ -20,10 +21,8 @@ from sor_ppa.modeling.saliency.unlabelled import (
     EncoderNetwork,
     encoder_channels,
     encoder_maps,
-    in_groups_of_one_size,
     network_arguments,
     saliency_outputs,
-    stacked,
 )
 from sor_ppa.modeling.texture_matching import texture_matching_loss
 from sor_ppa.modeling.unsupervised_losses import saliency_distilling_loss, scale_consistency_loss

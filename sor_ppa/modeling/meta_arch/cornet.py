@@ -9,6 +9,7 @@ from detectron2.config import CfgNode, configurable
 from detectron2.modeling import META_ARCH_REGISTRY, Backbone
 from torch import Tensor
 
+from sor_ppa.modeling.batches import in_groups_of_one_size, stacked
 from sor_ppa.modeling.mask_losses import mask_loss
 from sor_ppa.modeling.registration import register
 from sor_ppa.modeling.saliency.cornet import CoRNetDecoder
@@ -16,10 +17,8 @@ from sor_ppa.modeling.saliency.unlabelled import (
     EncoderNetwork,
     encoder_channels,
     encoder_maps,
-    in_groups_of_one_size,
     network_arguments,
     saliency_outputs,
-    stacked,
 )
 
 

@@ -10,6 +10,7 @@ from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from torch import Tensor, nn
 
 from sor_ppa.errors import ConfigError, DataError
+from sor_ppa.modeling.batches import in_groups_of_one_size, stacked
 from sor_ppa.modeling.mask_losses import mask_loss
 from sor_ppa.modeling.registration import register
 from sor_ppa.modeling.saliency.midnet import LEVEL_CHANNELS, DualDecoder, cbr, initialise
@@ -17,10 +18,8 @@ from sor_ppa.modeling.saliency.unlabelled import (
     EncoderNetwork,
     encoder_channels,
     encoder_maps,
-    in_groups_of_one_size,
     network_arguments,
     saliency_outputs,
-    stacked,
 )
 
 _MODALITY_CHANNELS = 3

@@ -1,0 +1,1 @@
+"""Sets of pictures with fixations, and their way into a fixation network."""
