@@ -107,8 +107,10 @@ setup(
         "plots": ["matplotlib>=3.8"],
         # The compiled CRF (needs a C++ compiler); our own, in NumPy and SciPy, is as fast.
         "crf": ["pydensecrf2>=1.1"],
+        # PASCAL-S keeps its fixations in a MATLAB 7.3 file.
+        "hdf5": ["h5py>=3.10"],
         "onnx": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
-        "test": _pins("pytest", "pytest-xdist", "hypothesis", "pysodmetrics", "shapely"),
+        "test": _pins("pytest", "pytest-xdist", "hypothesis", "pysodmetrics", "shapely", "h5py"),
         "lint": _pins("ruff", "mypy"),
     },
     entry_points={"console_scripts": ["sor-ppa = sor_ppa.cli:main"]},

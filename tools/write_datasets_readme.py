@@ -112,7 +112,8 @@ def _tasks() -> Iterator[str]:
 def _patterns() -> list[Layout]:
     found = [*rgb_toolkits("{s}"), *rgbd_toolkits("{s}"), rgbt("a2s-rgbt", "RGBT/{s}")]
     found += [video("{s}"), same_folder("flat", "{s}")]
-    found += [fixation("msinet", ("{s}/stimuli", "{s}/saliency", "{s}/fixations"))]
+    gaze = {"saliency": "{s}/saliency", "fixation": "{s}/fixations"}
+    found += [fixation("msinet", "{s}/stimuli", **gaze)]
     return list({layout.family: layout for layout in reversed(found)}.values())[::-1]
 
 
@@ -162,6 +163,9 @@ def _compact(layout: Layout) -> str:
     folders: list[Folder] = list(layout.folders.values())
     paths = [folder.path for folder in folders]
     lists = f", names in {' and '.join(layout.lists)}" if layout.lists else ""
+    lists += f", points of all in {layout.points}" if layout.points else ""
+    if len(paths) == 1:
+        return f"{paths[0]}{lists}"
     if len(set(paths)) == 1:
         deep = "**/" if folders[0].recursive else ""
         return f"{paths[0]}/{deep}*.{{jpg,png}}, masks are the .png files{lists}"

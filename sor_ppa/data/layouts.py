@@ -12,6 +12,7 @@ import numpy as np
 from sor_ppa.data.benchmarks.rows import Benchmark, Layout, Part, Split
 from sor_ppa.data.dense.folders import dense_dicts
 from sor_ppa.data.files import PICTURE_SUFFIXES
+from sor_ppa.data.fixation.sets import add_points
 from sor_ppa.data.pairs import Folder, Pair, files_of_kind, folder_exists, pair_by_stem
 from sor_ppa.data.videos import as_frames
 from sor_ppa.errors import DataError
@@ -48,7 +49,8 @@ def split_dicts(row: Benchmark, name: str, root: str) -> tuple[list[dict[str, An
         ``file_name``, ``image_id``, and what there is of ``sem_seg_file_name`` (a list of files
         where the mask is their union), ``depth_file_name``, ``thermal_file_name``,
         ``flow_file_name``, ``saliency_file_name`` and ``fixation_file_name``; for videos also what
-        :func:`sor_ppa.data.videos.as_frames` adds.
+        :func:`sor_ppa.data.videos.as_frames` adds; ``fixations`` and ``fixation_sigma`` where a set
+        has them (:mod:`sor_ppa.data.fixation`).
 
     Raises:
         DataError: the set is not there, or faulty; with every fault found.
@@ -63,6 +65,11 @@ def split_dicts(row: Benchmark, name: str, root: str) -> tuple[list[dict[str, An
     dicts = dense_dicts(pairs)
     if split.is_video:
         as_frames(dicts, files_of_kind(layout.folders, "image"))
+    if layout.points:
+        add_points(dicts, layout.points)
+    if split.sigma:
+        for item in dicts:
+            item["fixation_sigma"] = split.sigma
     return [dicts[place] for place in drawn_part(len(dicts), split.part)], layout
 
 
@@ -106,7 +113,8 @@ def _below(root: str, layout: Layout) -> Layout:
         for kind, folder in layout.folders.items()
     }
     lists = tuple(os.path.join(root, path) for path in layout.lists)
-    return replace(layout, folders=folders, lists=lists)
+    points = os.path.join(root, layout.points) if layout.points else ""
+    return replace(layout, folders=folders, lists=lists, points=points)
 
 
 def _has(layout: Layout) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from sor_ppa.data.benchmarks import Layout
 from sor_ppa.data.pairs import Folder
+from tests.data.fixation.mat_writers import write_osie, write_pascal
 
 # In natural order; plain sorting puts the second one first.
 STEMS = ("img2", "img10.v1.final", "imh")
@@ -33,6 +34,13 @@ def write_set(root: Path, layout: Layout) -> list[str]:
             path.write_bytes(_encoded(kind == "mask", number, suffix.lower()))
         (path.parent / f"._{path.name}").write_bytes(b"\0\5\x16\7")
         (path.parent / "Thumbs.db").write_bytes(b"\xd0\xcf")
+    if layout.points:
+        # A point a picture, in the order in which the pictures are read.
+        points = [[(number, 1)] for number in range(len(stems))]
+        if Path(layout.points).name == "pascalFix.mat":
+            write_pascal(root / layout.points, points)
+        else:
+            write_osie(root / layout.points, [[one] for one in points])
     for path in layout.lists:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text("\n".join([*stems, ""]))

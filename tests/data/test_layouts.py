@@ -41,9 +41,12 @@ def _check_dicts(dicts: list[dict], layout: Layout, split: Split) -> None:
     keys = {"file_name", "image_id", *(FIELDS[kind] for kind in layout.folders if kind in FIELDS)}
     if split.lead == "mask":
         keys |= {"video_id", "frame_index"}
+    files = keys - {"image_id", "video_id", "frame_index"}
+    keys |= {"fixations"} if layout.points else set()
+    keys |= {"fixation_sigma"} if split.sigma else set()
     for item in dicts:
         assert set(item) == keys
-        for key in keys - {"image_id", "video_id", "frame_index"}:
+        for key in files:
             assert Path(item[key]).is_file()
         if "sem_seg_file_name" in item:
             mask = read_mask(item["sem_seg_file_name"], (HEIGHT, WIDTH), "threshold")

@@ -7,20 +7,32 @@ from sor_ppa.data.benchmarks.rows import Benchmark, Layout, Part, Split, fixatio
 _RESEARCH = "research use"
 
 
-def _msinet(name: str, inner: str = "", mark: str = "") -> tuple[Layout, ...]:
-    """``<set>/{stimuli,saliency,fixations}``, the set spelt like its authors or in lower case."""
+def _msinet(
+    name: str, inner: str = "", mark: str = "", *, made: bool = False
+) -> tuple[Layout, ...]:
+    """``<set>/{stimuli,saliency,fixations}``, the set spelt like its authors or in lower case.
+
+    Where maps are ``made`` of points, the folder of maps need not be there.
+    """
     return tuple(
-        fixation("msinet", _paths(f"{at}/{{}}{inner}"), mark) for at in (name, name.lower())
+        fixation(
+            "msinet",
+            f"{at}/stimuli{inner}",
+            saliency=f"{at}/saliency{inner}" if with_maps else "",
+            fixation=f"{at}/fixations{inner}",
+            mark=mark,
+        )
+        for at in (name, name.lower())
+        for with_maps in ((True, False) if made else (True,))
     )
 
 
-def _paths(pattern: str, *kinds: str) -> tuple[str, str, str]:
-    stimuli, saliency, fixations = kinds or ("stimuli", "saliency", "fixations")
-    return pattern.format(stimuli), pattern.format(saliency), pattern.format(fixations)
-
-
 def _drawn(
-    train: int, val: int, layouts: tuple[Layout, ...], group: tuple[int, int] = (0, 0)
+    train: int,
+    val: int,
+    layouts: tuple[Layout, ...],
+    group: tuple[int, int] = (0, 0),
+    sigma: float = 0.0,
 ) -> dict[str, Split]:
     """Splits drawn with a seed; ``group``: (first, size) if it is drawn group by group."""
     first, size = group[0] or train, group[1]
@@ -28,30 +40,73 @@ def _drawn(
         key: Split(
             count,
             layouts=layouts,
-            lead="saliency",
+            lead="image",
             order="path",
             part=Part(first, train=key == "train", group=size),
+            sigma=sigma,
         )
         for key, count in (("train", train), ("val", val))
     }
 
 
 _SALICON = {
-    key: Split(count, layouts=_msinet("SALICON", f"/{key}"), lead="saliency", order="path")
+    key: Split(
+        count,
+        layouts=(
+            *_msinet("SALICON", f"/{key}"),
+            fixation(
+                "archive",
+                f"SALICON/images/{key}",
+                saliency=f"SALICON/maps/{key}",
+                fixation=f"SALICON/fixations/{key}",
+            ),
+        ),
+        lead="image",
+        order="path",
+    )
     for key, count in (("train", 10000), ("val", 5000))
 }
 _MIT1003 = (
     *_msinet("MIT1003", mark="fix"),
     fixation(
         "archive",
-        _paths("MIT1003/{}", "ALLSTIMULI", "ALLFIXATIONMAPS", "ALLFIXATIONMAPS"),
+        "MIT1003/ALLSTIMULI",
+        saliency="MIT1003/ALLFIXATIONMAPS",
+        fixation="MIT1003/ALLFIXATIONMAPS",
         mark="fix",
     ),
 )
 # "/*": the folder of a category; those called Output inside it are passed over.
 _CAT2000 = (
     *_msinet("CAT2000", "/*"),
-    fixation("archive", _paths("CAT2000/trainSet/{}/*", "Stimuli", "FIXATIONMAPS", "FIXATIONLOCS")),
+    fixation(
+        "archive",
+        "CAT2000/trainSet/Stimuli/*",
+        saliency="CAT2000/trainSet/FIXATIONMAPS/*",
+        fixation="CAT2000/trainSet/FIXATIONLOCS/*",
+    ),
+)
+_DUT_OMRON = (
+    *_msinet("DUT-OMRON", made=True),
+    fixation("archive", "DUT-OMRON-image", fixation="DUT-OMRON-eye-fixations"),
+)
+_PASCAL_S = (
+    *_msinet("PASCAL-S"),
+    fixation(
+        "archive",
+        "salObj/datasets/imgs/pascal",
+        saliency="salObj/algmaps/pascal/humanFix",
+        points="salObj/datasets/fixations/pascalFix.mat",
+    ),
+)
+_OSIE = (
+    *_msinet("OSIE", made=True),
+    fixation("archive", "OSIE/data/stimuli", points="OSIE/data/eye/fixations.mat"),
+    fixation("archive", "OSIE/stimuli", points="OSIE/eye/fixations.mat"),
+)
+_FIWI = (
+    *_msinet("FIWI", made=True),
+    fixation("archive", "FIWI/stimuli", fixation="FIWI/all5"),
 )
 
 FIXATION: tuple[Benchmark, ...] = (
@@ -92,7 +147,7 @@ FIXATION: tuple[Benchmark, ...] = (
         name="dut_omron_fix",
         task="fixation",
         title="DUT-OMRON, eye fixations",
-        splits=_drawn(4168, 1000, _msinet("DUT-OMRON")),
+        splits=_drawn(4168, 1000, _DUT_OMRON, sigma=16),
         size="longest side about 400",
         paper="Yang et al., CVPR 2013",
         homepage="http://saliencydetection.net/dut-omron/",
@@ -103,7 +158,7 @@ FIXATION: tuple[Benchmark, ...] = (
         name="pascal_s_fix",
         task="fixation",
         title="PASCAL-S, eye fixations",
-        splits=_drawn(650, 200, _msinet("PASCAL-S")),
+        splits=_drawn(650, 200, _PASCAL_S),
         size="longest side 500",
         paper="Li et al., CVPR 2014",
         homepage="http://cbi.gatech.edu/salobj/",
@@ -114,7 +169,7 @@ FIXATION: tuple[Benchmark, ...] = (
         name="osie",
         task="fixation",
         title="OSIE",
-        splits=_drawn(500, 200, _msinet("OSIE")),
+        splits=_drawn(500, 200, _OSIE, sigma=16),
         size="600 x 800",
         paper="Xu et al., Journal of Vision 2014",
         homepage="https://github.com/NUS-VIP/predicting-human-gaze-beyond-pixels",
@@ -125,7 +180,7 @@ FIXATION: tuple[Benchmark, ...] = (
         name="fiwi",
         task="fixation",
         title="FIWI",
-        splits=_drawn(99, 50, _msinet("FIWI")),
+        splits=_drawn(99, 50, _FIWI, sigma=30),
         size="768 x 1360 or 1366, web pages",
         paper="Shen and Zhao, ECCV 2014",
         homepage="",

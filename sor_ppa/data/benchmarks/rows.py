@@ -23,12 +23,14 @@ class Layout:
         folders: by kind ("image", "mask", "depth" ...), relative to the root of all sets.
         optional: kinds that may be missing, wholly or for some pictures.
         lists: files, relative to the root, with the names of the split, one a line.
+        points: file, relative to the root, with the fixations of all pictures of the set.
     """
 
     family: str
     folders: Mapping[str, Folder]
     optional: tuple[str, ...] = ()
     lists: tuple[str, ...] = ()
+    points: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Split:
         order: "natural", or "path" where published splits depend on plain sorting.
         part: the share of the files that is this split; None = all.
         mask_mode: what its masks are meant for (:func:`sor_ppa.data.read_mask`).
+        sigma: spread in pixels of the Gaussian that makes maps of its fixations, where none are
+            released; 0 = they are.
     """
 
     count: int | None
@@ -71,6 +75,7 @@ class Split:
     order: str = "natural"
     part: Part | None = None
     mask_mode: str = "soft"
+    sigma: float = 0.0
 
     @property
     def is_video(self) -> bool:
@@ -196,17 +201,31 @@ def video_archive(
     return Layout("archive", folders, optional=("flow",), lists=lists)
 
 
-def fixation(family: str, paths: tuple[str, str, str], mark: str = "") -> Layout:
-    """Folders of a fixation set.
+def fixation(
+    family: str,
+    image: str,
+    *,
+    saliency: str = "",
+    fixation: str = "",
+    points: str = "",
+    mark: str = "",
+) -> Layout:
+    """Folders of a fixation set, relative to the root of all sets.
 
     Args:
         family: of the layout.
-        paths: of pictures, of blurred maps, and of maps of points (or .mat files, which are read
-            when they are needed).
+        image: the pictures.
+        saliency: blurred maps; "" = none are released.
+        fixation: points, pictures or .mat files; "" = there are none a picture. Beside maps they
+            may be missing.
+        points: file with the points of all pictures.
         mark: "x" if the names of maps end in _xMap and those of points in _xPts; "" = they do not.
     """
-    stimuli, saliency, fixations = paths
-    points = Folder(fixations, (*PICTURE_SUFFIXES, ".mat"), ending=f"_{mark}Pts" if mark else "")
-    maps = Folder(saliency, ending=f"_{mark}Map" if mark else "")
-    folders = {"image": Folder(stimuli), "saliency": maps, "fixation": points}
-    return Layout(family, folders, optional=("fixation",))
+    folders = {"image": Folder(image)}
+    if saliency:
+        folders["saliency"] = Folder(saliency, ending=f"_{mark}Map" if mark else "")
+    if fixation:
+        ending = f"_{mark}Pts" if mark else ""
+        folders["fixation"] = Folder(fixation, (*PICTURE_SUFFIXES, ".mat"), ending=ending)
+    optional = ("fixation",) if saliency else ()
+    return Layout(family, folders, optional=optional, points=points)

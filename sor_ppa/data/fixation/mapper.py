@@ -11,6 +11,7 @@ from detectron2.config import CfgNode, configurable
 from sor_ppa.canvas import CanvasRule
 from sor_ppa.data.dataset_dicts import size_differs
 from sor_ppa.data.dense.sizes import channels_first
+from sor_ppa.data.fixation.maps import fixation_map
 from sor_ppa.data.image_io import MAX_PIXELS, read_image
 from sor_ppa.errors import ConfigError, DataError
 
@@ -84,8 +85,6 @@ class FixationMapper:
         mirrored = self.flip and np.random.rand() < 0.5
         output["image"] = canvas_input(self.canvas, image[:, ::-1] if mirrored else image)
         if self.is_train:
-            from sor_ppa.data.fixation.maps import fixation_map
-
             size = {"height": image.shape[0], "width": image.shape[1]}
             target = fixation_map({**dataset_dict, **size})
             target = self.canvas.target_on_canvas(target[:, ::-1] if mirrored else target)
