@@ -1,4 +1,4 @@
-"""Dense saliency networks as ONNX files, for runtimes without PyTorch.
+"""Networks of dense saliency and of fixations as ONNX files, for runtimes without PyTorch.
 
 A file holds one pass of the network, from a normalised picture to its logits (of an InSPyReNet: to
 the whole pyramid); what stands around it (resizing, blending) is told by the config. Its metadata
@@ -18,72 +18,36 @@ from typing import Any
 
 import torch
 from detectron2.config import CfgNode
-from torch import Tensor, nn
+from torch import nn
 
 from sor_ppa import __version__
 from sor_ppa.checkpoint.atomic import atomic_open
 from sor_ppa.errors import ConfigError
+from sor_ppa.exporting.graphs import (
+    FIXATION_FORMAT,
+    FIXATION_NAMES,
+    INPUT_NAME,
+    LOGITS_NAMES,
+    OUTPUT_NAMES,
+    ExportGraph,
+    FixationGraph,
+    LogitsGraph,
+    PyramidGraph,
+)
+from sor_ppa.exporting.half_weights import halve_weights
 from sor_ppa.modeling.meta_arch.a2s import A2S
 from sor_ppa.modeling.meta_arch.cornet import CoRNet
-from sor_ppa.modeling.saliency.unlabelled import encoder_maps
+from sor_ppa.modeling.meta_arch.msinet import MSINet
 
 logger = logging.getLogger(__name__)
 
-#: Names of the graph's input and outputs. ``saliency`` is the sigmoid of ``d0``, not stretched, or
-#: of ``logits``.
-INPUT_NAME = "image"
-OUTPUT_NAMES = ("saliency", "d3", "d2", "d1", "d0", "p2", "p1", "p0")
-LOGITS_NAMES = ("saliency", "logits")
-#: What a file says of itself: whose outputs it has.
-PYRAMID_FORMAT, LOGITS_FORMAT = "sor_ppa InSPyReNet", "sor_ppa logits"
-#: Sides of a file of dynamic size are multiples of this, up to the limit.
-SIZE_STEP, SIZE_LIMIT = 32, 4096
+__all__ = ["FIXATION_NAMES", "LOGITS_NAMES", "OUTPUT_NAMES", "compare", "export_onnx"]
+
+#: Sides of a file of dynamic size go up to this.
+SIZE_LIMIT = 4096
 # Not square, and at least two of Swin's windows a side at the coarsest stage: a size of 1 there
 # would be taken for a constant.
 _EXAMPLE_HW = (416, 480)
-
-
-class PyramidGraph(nn.Module):
-    """What is exported: one pass, its maps side by side.
-
-    Args:
-        network: an InSPyReNet in eval mode.
-    """
-
-    format = PYRAMID_FORMAT
-    names = OUTPUT_NAMES
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network: Any = network
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(1, 3, H, W) normalised -> the maps of ``OUTPUT_NAMES``, each (1, 1, h, w)."""
-        pyramid = self.network.pyramid(image)
-        saliency = pyramid.saliency[-1].sigmoid()
-        return (saliency, *pyramid.saliency, *pyramid.laplacian)
-
-
-class LogitsGraph(nn.Module):
-    """What is exported of a network that looks at a picture once: A2S, CoRNet.
-
-    Args:
-        network: one of those in eval mode.
-    """
-
-    format = LOGITS_FORMAT
-    names = LOGITS_NAMES
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network: Any = network
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(1, 3, H, W) normalised -> the maps of ``LOGITS_NAMES``, each (1, 1, H, W)."""
-        # Not by its method `maps`, which switches gradients on and off.
-        found = self.network.decoder(encoder_maps(self.network.encoder, image), image.shape[-2:])
-        logits = getattr(found, "logits", found)
-        return logits.sigmoid(), logits
 
 
 def export_onnx(
@@ -93,29 +57,33 @@ def export_onnx(
     model: nn.Module | None = None,
     dynamic: bool = True,
     size_hw: Sequence[int] | None = None,
+    half: bool = False,
     name: str = "",
 ) -> Path:
     """Writes the network of a config as an ONNX file, at once or not at all.
 
     Args:
-        cfg: of a dense network that sees only the picture; ``MODEL.WEIGHTS`` are loaded.
+        cfg: of a dense network that sees only the picture, or of a fixation network;
+            ``MODEL.WEIGHTS`` are loaded.
         path: file to write.
         model: use this network instead of building and loading one.
-        dynamic: let height and width be any multiples of 32. Where a network cannot, the size is
-            fixed and a warning says why.
+        dynamic: let height and width be any multiples of 32 (fixations: of 8). Where a network
+            cannot, the size is fixed and a warning says why.
         size_hw: (height, width) of a file of fixed size; by default that of the config's test.
+        half: store weights as float16, in about half the bytes; see
+            :mod:`sor_ppa.exporting.half_weights`.
         name: of the config, for the metadata.
 
     Returns:
         The path.
 
     Raises:
-        ConfigError: the config is of another kind of network, the size is no multiple of 4, or a
-            package for ONNX is missing.
+        ConfigError: the config is of another kind of network, the size is no multiple of 4
+            (fixations: of 8), or a package for ONNX is missing.
     """
     _require("onnx", "onnxscript")
     graph = _graph(cfg, model)
-    size = _fixed_size(cfg, size_hw)
+    size = _fixed_size(cfg, graph, size_hw)
     program = None
     if dynamic and size_hw is None:
         try:
@@ -126,10 +94,13 @@ def export_onnx(
     is_dynamic = program is not None
     if program is None:
         program = _export(graph, size, dynamic=False)
-    about = {"format": graph.format, **_metadata(cfg, name, None if is_dynamic else size)}
+    about = _metadata(cfg, graph, name, None if is_dynamic else size)
     program.model.metadata_props.update(about)
+    proto = program.model_proto
+    if half:
+        halve_weights(proto)
     with atomic_open(path) as file:
-        file.write(program.model_proto.SerializeToString())
+        file.write(proto.SerializeToString())
     return Path(path)
 
 
@@ -141,7 +112,7 @@ def compare(
     model: nn.Module | None = None,
     seed: int = 0,
 ) -> float:
-    """Largest difference of the probabilities of an ONNX file and of PyTorch, over made-up inputs.
+    """Largest difference of the maps (0 ... 1) of an ONNX file and of PyTorch, on made-up inputs.
 
     Args:
         cfg: as it was exported.
@@ -154,11 +125,13 @@ def compare(
 
     graph = _graph(cfg, model)
     file = OnnxFile(path)
+    mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (file.pixel_mean, file.pixel_std))
     rng = torch.Generator().manual_seed(seed)
     worst = 0.0
     for height, width in sizes:
         coarse = torch.rand(1, 3, -(-height // 16), -(-width // 16), generator=rng)
-        image = nn.functional.interpolate(4 * coarse - 2, (height, width), mode="bicubic")
+        image = nn.functional.interpolate(255 * coarse, (height, width), mode="bicubic")
+        image = (image - mean) / std
         with torch.inference_mode():
             want = graph(image)[0]
         (got,) = file.run(image, graph.names[:1])
@@ -166,7 +139,7 @@ def compare(
     return worst
 
 
-def _graph(cfg: CfgNode, model: nn.Module | None) -> PyramidGraph | LogitsGraph:
+def _graph(cfg: CfgNode, model: nn.Module | None) -> ExportGraph:
     """What is exported of the network of a config, or of the given one."""
     name = cfg.MODEL.META_ARCHITECTURE
     if cfg.INPUT.DENSE.TEST_MODALITIES:
@@ -184,28 +157,36 @@ def _graph(cfg: CfgNode, model: nn.Module | None) -> PyramidGraph | LogitsGraph:
         return PyramidGraph(model).eval()
     if isinstance(model, (A2S, CoRNet)):
         return LogitsGraph(model).eval()
+    if isinstance(model, MSINet):
+        return FixationGraph(model).eval()
     raise ConfigError(
         f"MODEL.META_ARCHITECTURE {name!r} has no ONNX export; only dense saliency out of one "
-        "picture (InSPyReNet, A2S, CoRNet) has"
+        "picture (InSPyReNet, A2S, CoRNet) and fixations (MSINet) have"
     )
 
 
-def _fixed_size(cfg: CfgNode, size_hw: Sequence[int] | None) -> tuple[int, int]:
-    dense = cfg.INPUT.DENSE
-    static = dense.TEST_RESIZE == "static"
-    height, width = size_hw or (dense.TEST_SIZE if static else dense.LR_SIZE)
-    if height < 32 or width < 32 or height % 4 or width % 4:
-        raise ConfigError(f"the size must be multiples of 4 from 32 on, got {height} x {width}")
+def _fixed_size(cfg: CfgNode, graph: ExportGraph, size_hw: Sequence[int] | None) -> tuple[int, int]:
+    if graph.format == FIXATION_FORMAT:
+        step, least, usual = graph.step, graph.step, cfg.INPUT.FIXATION.SIZE
+    else:
+        dense = cfg.INPUT.DENSE
+        static = dense.TEST_RESIZE == "static"
+        step, least, usual = 4, 32, dense.TEST_SIZE if static else dense.LR_SIZE
+    height, width = size_hw or usual
+    if height < least or width < least or height % step or width % step:
+        raise ConfigError(
+            f"the size must be multiples of {step} from {least} on, got {height} x {width}"
+        )
     return int(height), int(width)
 
 
-def _export(graph: PyramidGraph | LogitsGraph, size_hw: tuple[int, int], *, dynamic: bool) -> Any:  # noqa: ANN401
+def _export(graph: ExportGraph, size_hw: tuple[int, int], *, dynamic: bool) -> Any:  # noqa: ANN401
     """The exporter's program for pictures of that size, or of that size and others."""
     shapes = None
     if dynamic:
-        most = SIZE_LIMIT // SIZE_STEP
+        most = SIZE_LIMIT // graph.step
         height, width = (torch.export.Dim(n, min=1, max=most) for n in ("height", "width"))
-        shapes = {"image": {2: SIZE_STEP * height, 3: SIZE_STEP * width}}
+        shapes = {"image": {2: graph.step * height, 3: graph.step * width}}
     with torch.no_grad():
         return torch.onnx.export(
             graph,
@@ -218,9 +199,12 @@ def _export(graph: PyramidGraph | LogitsGraph, size_hw: tuple[int, int], *, dyna
         )
 
 
-def _metadata(cfg: CfgNode, name: str, size_hw: tuple[int, int] | None) -> dict[str, str]:
+def _metadata(
+    cfg: CfgNode, graph: ExportGraph, name: str, size_hw: tuple[int, int] | None
+) -> dict[str, str]:
     """What the file says about itself; every value is JSON but for plain words."""
     return {
+        "format": graph.format,
         "sor_ppa": __version__,
         "config": name,
         "channels": "RGB" if cfg.INPUT.FORMAT == "RGB" else "BGR",
@@ -228,7 +212,8 @@ def _metadata(cfg: CfgNode, name: str, size_hw: tuple[int, int] | None) -> dict[
         "pixel_std": json.dumps([float(v) for v in cfg.MODEL.PIXEL_STD]),
         "normalize": json.dumps(bool(cfg.MODEL.INSPYRENET.NORMALIZE)),
         "size_hw": json.dumps(size_hw),  # null: any multiples of size_step
-        "size_step": json.dumps(SIZE_STEP),
+        "size_step": json.dumps(graph.step),
+        **graph.about(),
     }
 
 

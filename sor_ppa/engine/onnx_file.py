@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sor_ppa.errors import CheckpointError, ConfigError
-from sor_ppa.export import INPUT_NAME, LOGITS_FORMAT, PYRAMID_FORMAT
+from sor_ppa.exporting.graphs import FIXATION_FORMAT, FORMATS, INPUT_NAME
 
 
 class OnnxFile:
@@ -25,7 +25,11 @@ class OnnxFile:
         size_step: see there.
         pixel_mean: per channel, in grey levels.
         pixel_std: likewise.
-        normalize: whether maps are to be stretched to 0 ... 1.
+        normalize: whether saliency maps are to be stretched to 0 ... 1.
+        channels: order of the input's, "RGB" or "BGR".
+        normalize_over: of fixations: "canvas" or "picture".
+        canvas: of fixations: ``preset`` and ``pad_value`` of the network's
+            :class:`~sor_ppa.canvas.CanvasRule`.
 
     Args:
         path: of the file.
@@ -48,7 +52,7 @@ class OnnxFile:
         self._session = _session(path, threads, providers)
         about = self._session.get_modelmeta().custom_metadata_map
         self.format = about.get("format", "")
-        if self.format not in (PYRAMID_FORMAT, LOGITS_FORMAT):
+        if self.format not in FORMATS:
             raise CheckpointError(
                 f"{path} was not made by sor_ppa: its metadata have no format; export the network "
                 "with tools/export_onnx.py"
@@ -58,6 +62,9 @@ class OnnxFile:
         self.pixel_mean: list[float] = json.loads(about["pixel_mean"])
         self.pixel_std: list[float] = json.loads(about["pixel_std"])
         self.normalize: bool = json.loads(about["normalize"])
+        self.channels: str = about["channels"]
+        self.normalize_over: str = json.loads(about.get("normalize_over", '"canvas"'))
+        self.canvas: dict[str, Any] = json.loads(about.get("canvas", "{}"))
 
     def run(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
         """One pass; a picture at a time, as it was exported.
@@ -81,6 +88,11 @@ class OnnxFile:
         found = self._session.run(list(names), {INPUT_NAME: pixels})
         return [torch.from_numpy(array) for array in found]
 
+    @property
+    def _size_key(self) -> str:
+        fixation = self.format == FIXATION_FORMAT
+        return "INPUT.FIXATION.SIZE" if fixation else "INPUT.DENSE.TEST_SIZE (and LR_SIZE)"
+
     def _check_size(self, size_hw: tuple[int, ...]) -> None:
         height, width = size_hw
         if self.size_hw is None:
@@ -93,7 +105,7 @@ class OnnxFile:
             wanted = "{} x {}".format(*self.size_hw)
         raise ConfigError(
             f"{self.path} takes pictures of {wanted}, got {height} x {width}; set "
-            "INPUT.DENSE.TEST_SIZE (and LR_SIZE), or export the network for this size"
+            f"{self._size_key}, or export the network for this size"
         )
 
 

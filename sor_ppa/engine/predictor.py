@@ -59,9 +59,9 @@ class Predictor:
         fused: fold norms into convolutions: faster, equal up to rounding (1e-4 of the largest).
         half: run in mixed precision (float16 on a GPU, bfloat16 on the CPU).
         allow_pickle: also load weight files that are pickles; only for files you trust.
-        backend: "torch", or "onnx" = onnxruntime, about twice as fast on a CPU (dense saliency
-            out of one picture only; exported once, which takes minutes for a large network, then
-            kept in a cache).
+        backend: "torch", or "onnx" = onnxruntime, about twice as fast on a CPU (fixations, and
+            dense saliency out of one picture; exported once, which takes minutes for a large
+            network, then kept in a cache).
         model: use this network instead of building and loading one; it is put in eval mode.
     """
 
