@@ -19,7 +19,7 @@ INSTALLERS := setup.py pyproject.toml $(wildcard tools/*detectron2*.py)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-browser test-crf test-slow lint format clean
+.PHONY: help setup demo browser-demo test test-browser test-page test-crf test-slow lint format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -41,6 +41,17 @@ demo: $(STAMP)  ## rank and cut out the objects of a few free photos with the bu
 		--output $(OUTPUT)/saliency --sheet $(OUTPUT)/saliency/overview.jpg
 	@echo "Look at $(abspath $(OUTPUT)): rank/overview.png and saliency/overview.jpg"
 
+# Until the fixation network has weights, its page is tested with random ones.
+TEST_WEIGHTS := $(if $(wildcard sor_ppa/model_zoo/weights/msinet/tiny.*),,MODEL.WEIGHTS "")
+# The page's packages come from npm; node_modules/.package-lock.json is what npm writes last.
+PAGE := demo/browser
+$(PAGE)/node_modules/.package-lock.json: $(PAGE)/package.json $(PAGE)/package-lock.json
+	cd $(PAGE) && npm ci --no-audit --no-fund
+	@touch $@
+
+browser-demo: $(STAMP) $(PAGE)/node_modules/.package-lock.json  ## the browser page, ready to be served
+	$(BIN)/python $(PAGE)/build_page.py
+
 # It is built from source; without a C++ compiler its few tests are skipped.
 test-crf: $(STAMP)  ## the compiled CRF, for the tests of it
 	@$(BIN)/python -c "import pydensecrf" 2>/dev/null \
@@ -56,10 +67,17 @@ test-browser:  ## a headless Chromium and its driver, for the tests of the web p
 			apt-get -q install -y --no-install-recommends $(BROWSER); } \
 		|| echo "No browser: install Chromium and chromedriver for the tests of the web pages."
 
-test: $(STAMP) test-browser test-crf  ## the tests, without the slow ones
+# With the fixation network alone, since exporting takes a while.
+test-page: $(STAMP)  ## the browser page that is tested
+	@$(MAKE) --no-print-directory $(PAGE)/node_modules/.package-lock.json \
+		&& $(BIN)/python $(PAGE)/build_page.py --output build/browser-page \
+			--config-file msinet/tiny.yaml $(TEST_WEIGHTS) \
+		|| echo "No browser page (its packages come from npm): tests of it are skipped."
+
+test: $(STAMP) test-browser test-page test-crf  ## the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-slow: $(STAMP) test-browser test-crf  ## only the slow tests (minutes; one of them downloads detectron2)
+test-slow: $(STAMP) test-browser test-page test-crf  ## only the slow tests (minutes; one of them downloads detectron2)
 	$(PYTEST) -m slow $(ARGS)
 
 lint: $(STAMP)  ## ruff and mypy
@@ -72,5 +90,5 @@ format: $(STAMP)  ## let ruff sort imports and lay out the code
 	$(BIN)/python -m ruff format .
 
 clean:  ## remove build products and caches (keeps $(VENV) and output/)
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build dist demo/browser/dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
