@@ -61,7 +61,7 @@ class Browser:
         service = webdriver.ChromeService(executable_path=program)
         self.driver: Any = webdriver.Chrome(options=options, service=service)
 
-    def wait(self, condition: Callable[[], T], seconds: float = 30) -> T:
+    def wait(self, condition: Callable[[], T], seconds: float = 60) -> T:
         """The first true value of the condition; a timeout ends the test with a screenshot."""
         from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.support.ui import WebDriverWait
