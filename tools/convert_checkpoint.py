@@ -4,17 +4,22 @@
     python tools/convert_checkpoint.py output/model_final.pth tiny.safetensors --half \
         --config sor/tiny.yaml
     python tools/convert_checkpoint.py moco_v2_200ep_pretrain.pth.tar encoder.safetensors
+    python tools/convert_checkpoint.py model_salicon_cpu.pb msinet.safetensors \
+        --config msinet/salicon.yaml
 
 Reads published checkpoints of SOR, CenterMask2, InSPyReNet, A2S, CoRNet and MIDNet, encoders of
-MoCo, torchvision and timm, detectron2's Mask R-CNN .pkl (with --allow-pickle) and checkpoints of
-tools/train_net.py. What a file is, it tells itself.
+MoCo, torchvision and timm, MSI-Net's frozen graphs, SavedModels and TensorFlow checkpoints,
+detectron2's Mask R-CNN .pkl (with --allow-pickle) and checkpoints of tools/train_net.py. What a
+file is, it tells itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections import Counter
+from pathlib import Path
 
 from detectron2.modeling import build_model
 from tabulate import tabulate
@@ -22,6 +27,7 @@ from torch import Tensor
 
 from sor_ppa.checkpoint import convert_file
 from sor_ppa.checkpoint.fit import Fit, group_name
+from sor_ppa.checkpoint.tensorflow import find_tensorflow
 from sor_ppa.engine.setup import load_config
 from sor_ppa.errors import SaliencyError
 
@@ -44,16 +50,24 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{args.src} is {source.title}.\n")
     print(tabulate(_rows(result), headers=["tensors", "count", "numbers", ""]))
     print(f"\nWrote {args.dst}: {len(result.kept)} tensors.")
+    for path in (find_tensorflow(args.src), args.dst):
+        print(f"SHA-256 {_sha256(path)}  {path}")
     if result.missing:
         print(f"{len(result.missing)} tensors of {args.config} are not in it.")
     return 0
+
+
+def _sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("src", help="file to read (.pth, .pt, .bin, .safetensors, .pkl)")
+    parser.add_argument(
+        "src", help="file to read (.pth, .pt, .bin, .safetensors, .pkl, .pb, .index), or SavedModel"
+    )
     parser.add_argument("dst", help="file to write (.safetensors)")
     parser.add_argument("--config", default="", help="keep only what fits this config's network")
     parser.add_argument("--half", action="store_true", help="float16 for matrices and kernels")

@@ -14,6 +14,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 from torch import nn
 
 from sor_ppa.checkpoint import atomic, conversion, encoders, fit, formats
+from sor_ppa.checkpoint.tensorflow import find_tensorflow
 from sor_ppa.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -195,6 +196,9 @@ class SaliencyCheckpointer(DetectionCheckpointer):
             raise CheckpointError(
                 f"Checkpoint {path} cannot be fetched ({error}); check MODEL.WEIGHTS."
             ) from error
+        local = find_tensorflow(local)
+        if not os.path.exists(local):
+            _refuse_untrained(path)
         formats.check_is_file(local, shown=path)
         return local
 
@@ -216,6 +220,18 @@ class SaliencyCheckpointer(DetectionCheckpointer):
         level = logging.INFO if result.complete else logging.WARNING
         logger.log(level, fit.describe(result, self._reading, title=source.title))
         self.last_fit = result
+
+
+def _refuse_untrained(path: str) -> None:
+    """Says which training writes a missing file, if one of ours does."""
+    from sor_ppa.model_zoo.files import trained_by
+
+    if name := trained_by(path):
+        raise CheckpointError(
+            f"{path} does not exist yet: it is what training {name} gives. Run "
+            f"`python tools/train_net.py --config-file {name}` first, or set MODEL.WEIGHTS to a "
+            "published file of that network."
+        )
 
 
 def _read_note(path: Path) -> str:

@@ -1,9 +1,9 @@
 """Encoders must not stay random unnoticed.
 
-What A2S, CoRNet and MIDNet learn rests on a pre-trained encoder: users of the published code, whose
-loading skipped in silence what did not fit, have trained from random weights without a sign of it.
-Here a file that holds an encoder alone fits completely or is refused, in training as well; and a
-run that starts without a pre-trained encoder says so.
+What A2S, CoRNet, MIDNet and MSI-Net learn rests on a pre-trained encoder: users of published code
+whose loading skipped in silence what did not fit have trained from random weights without a sign of
+it. Here a file that holds an encoder alone fits completely or is refused, in training as well; and
+a run that starts without a pre-trained encoder says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 #: Before the names of the encoders of these networks: of pictures, of a second modality.
 ENCODERS = ("encoder.", "t_net.")
+_MEAN = "pixel_mean"
 _SHOWN = 20
 
 
@@ -57,6 +58,7 @@ def check_encoders(result: Fit, path: str, *, title: str) -> None:
 def is_encoder_alone(result: Fit) -> bool:
     """Whether all that a file holds went into encoders."""
     names = [*result.kept, *result.unexpected, *(m.name for m in result.misfits)]
+    names = [name for name in names if name != _MEAN]  # what an encoder's pictures are to be less
     return bool(names) and all(name.startswith(ENCODERS) for name in names)
 
 
@@ -77,8 +79,8 @@ def warn_of_random_encoders(names: Collection[str], result: Fit | None) -> bool:
         return False
     logger.warning(
         "THE ENCODER STARTS FROM RANDOM NUMBERS: %d of its %d tensors come from no file (%s). "
-        "Without labels, what is salient is read off a pre-trained encoder: set MODEL.WEIGHTS to "
-        "MoCo-v2's or an ImageNet file of MODEL.BACKBONE.NAME, unless you mean it.",
+        "Networks like this rest on a pre-trained encoder: set MODEL.WEIGHTS to an ImageNet file "
+        "of MODEL.BACKBONE.NAME (without labels: MoCo-v2's), unless you mean it.",
         *(len(random), len(ours), group_names(random)),
     )
     return True

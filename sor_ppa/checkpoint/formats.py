@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from sor_ppa.checkpoint.atomic import atomic_open
+from sor_ppa.checkpoint.tensorflow.files import find_tensorflow, is_tensorflow, read_tensorflow
 from sor_ppa.errors import CheckpointError
 
 # What a loaded file looks like inside: "model" -> {name: tensor}, and whatever else it holds.
@@ -40,7 +41,8 @@ def read_checkpoint(path: str, *, allow_pickle: bool = False) -> Payload:
     """Reads one weights file.
 
     Args:
-        path: a local file; its suffix tells the format (``.safetensors``, ``.pkl``, else PyTorch).
+        path: a local file; its suffix tells the format (``.safetensors``, ``.pkl``, TensorFlow's
+            ``.pb`` and ``.index``, else PyTorch). Also a SavedModel's folder or a bundle's prefix.
         allow_pickle: open pickles in full. They can then run any code.
 
     Returns:
@@ -50,9 +52,12 @@ def read_checkpoint(path: str, *, allow_pickle: bool = False) -> Payload:
     Raises:
         CheckpointError: the file is missing, broken, not a weights file, or must not be opened.
     """
+    path = find_tensorflow(path)
     check_is_file(path)
     if path.endswith(".safetensors"):
         return read_safetensors(path)
+    if is_tensorflow(path):
+        return {"model": read_tensorflow(path)}
     if path.endswith(".pkl"):
         return _read_pkl(path, allow_pickle=allow_pickle)
     return _unwrap(_read_torch(path, allow_pickle=allow_pickle), path)

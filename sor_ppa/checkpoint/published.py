@@ -2,8 +2,8 @@
 
 A file is recognised by the names in it, never by its own name. Our networks keep the published
 names of SOR, CenterMask2, InSPyReNet and A2S, so most files only need a prefix; torchvision's
-MobileNetV2 and timm's Swin need a rename. Layers whose shapes differ (80 COCO classes, say) are
-left to :mod:`.fit`.
+MobileNetV2 and timm's Swin need a rename, MSI-Net also other axes. Layers whose shapes differ (80
+COCO classes, say) are left to :mod:`.fit`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from sor_ppa.checkpoint.encoders import ENCODERS
 from sor_ppa.checkpoint.published_dense import DENSE_SOURCES
+from sor_ppa.checkpoint.published_fixation import FIXATION_SOURCES
 from sor_ppa.checkpoint.published_unlabelled import EMPTY_NAMES, UNLABELLED_SOURCES
 from sor_ppa.checkpoint.source import Source
 
@@ -87,6 +88,7 @@ SOURCES = (
     ),
     *DENSE_SOURCES,
     *UNLABELLED_SOURCES,
+    *FIXATION_SOURCES,
 )
 UNKNOWN = Source("unknown", "a checkpoint of unknown origin", ())
 OURS = Source("sor_ppa", "a checkpoint of this project", ())
@@ -126,13 +128,18 @@ def convert(
 
     Returns:
         (our name -> tensor, name in the file -> why it was left out).
+
+    Raises:
+        CheckpointError: the file is not what its names promise.
     """
     renamed: dict[str, Any] = {}
     dropped: dict[str, str] = {}
     known = frozenset(model_names or ())
-    for name, value in strip_wrappers(state).items():
+    given = strip_wrappers(state)
+    for name, value in source.adapt(given).items():
         new = source.rename(name)
-        why = None if _has_place(new or name, known) else _why_empty(name)
+        wanted = name not in given or _has_place(new or name, known)
+        why = None if wanted else _why_empty(name)
         if why or new is None:
             dropped[name] = why or "no such layer here"
         else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Source:
         absent: patterns that must not be found in any.
         rename: published name -> ours; None for a tensor that has no place here.
         home: prefix of our names when no model is at hand to compare with.
+        adapt: tensors as they are here, out of all of a file's; before ``rename``. It raises
+            CheckpointError where the file is not what its names promise.
     """
 
     name: str
@@ -26,6 +29,7 @@ class Source:
     absent: tuple[str, ...] = ()
     rename: Callable[[str], str | None] = lambda name: name
     home: str = ""
+    adapt: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 
     def matches(self, names: Collection[str]) -> bool:
         """Whether the names of a file are those of this source."""

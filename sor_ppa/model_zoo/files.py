@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 from sor_ppa.errors import ConfigError
@@ -61,6 +62,21 @@ def get_config_file(name: str) -> str:
             "Names are paths below configs/, e.g. 'sor/ppa.yaml'; model_zoo.available() lists all."
         )
     return str(configs_folder() / name)
+
+
+def trained_by(path: str) -> str:
+    """The config whose training writes the weights ``path``; "" if none does.
+
+    Args:
+        path: as configs give it, e.g. ``"output/msinet/salicon/model_best.pth"``.
+    """
+    folder = str(Path(path).parent)
+    for name in _all_names():
+        text = (configs_folder() / name).read_text(encoding="utf-8")
+        found = re.search(r'^OUTPUT_DIR:\s*"([^"]+)"', text, re.M)
+        if found and found[1] == folder:
+            return name
+    return ""
 
 
 def _weights_file(name: str) -> Path:

@@ -58,10 +58,9 @@ def heat_overlay(
     if not 0 <= opacity <= 1:
         raise ImageError(f"the opacity of a heat map must lie in 0 ... 1, got {opacity}")
     fixation = check_saliency(fixation, image_bgr.shape[:2])
-    share = np.full(fixation.shape, opacity, np.float32)
-    if not even:
-        # Half of the opacity is reached at a tenth of the maximum.
-        share = opacity * (0.3 + 0.7 * fixation / (fixation + np.float32(0.1)))
+    # Half of the opacity is reached at a tenth of the maximum.
+    raised = np.ones_like(fixation) if even else 0.3 + 0.7 * fixation / (fixation + 0.1)
+    share = opacity * raised
     blended = image_bgr + share[:, :, None] * (heat_map(fixation).astype(np.float32) - image_bgr)
     return np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
 

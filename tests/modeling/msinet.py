@@ -33,7 +33,7 @@ def filled_state() -> dict[str, Tensor]:
     state = {
         t["torch"]: torch.from_numpy(fill.fill(t["tf"], t["torch_shape"])) for t in key_table()
     }
-    return {**state, "pixel_mean": torch.tensor(PUBLISHED_MEAN).view(3, 1, 1)}
+    return {**state, "pixel_mean": torch.tensor(PUBLISHED_MEAN)}
 
 
 def published_network(config: str = "msinet/salicon.yaml") -> MSINet:

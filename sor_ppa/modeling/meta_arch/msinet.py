@@ -77,8 +77,8 @@ class MSINet(nn.Module):
         self.aspp = ASPP(channels, aspp_channels, aspp_dilations)
         self.decoder = Decoder(aspp_channels, decoder_channels)
         for name, values in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
-            column = torch.tensor([float(v) for v in values]).view(-1, 1, 1)
-            self.register_buffer(name, column, persistent=name == "pixel_mean")
+            vector = torch.tensor([float(v) for v in values])
+            self.register_buffer(name, vector, persistent=name == "pixel_mean")
         self.canvas = canvas or CanvasRule()
         self.normalize_over = normalize_over
         self.density = density
@@ -140,7 +140,8 @@ class MSINet(nn.Module):
     def preprocess(self, batched_inputs: Sequence[dict[str, Any]]) -> Tensor:
         """(N, 3, H, W) normalised pictures of inputs whose canvases are of one size."""
         images = stacked(batched_inputs, "image", self.device).to(self.pixel_mean.dtype)
-        images = (images - self.pixel_mean) / self.pixel_std
+        mean, std = (v.view(-1, 1, 1) for v in (self.pixel_mean, self.pixel_std))
+        images = (images - mean) / std
         return (
             images.contiguous(memory_format=torch.channels_last) if self.channels_last else images
         )

@@ -86,7 +86,7 @@ def test_training_gives_the_loss_of_a_batch() -> None:
 def test_mean_is_part_of_the_weights() -> None:
     first, second = small_network(pixel_mean=(1, 2, 3)), small_network()
     second.load_state_dict(first.state_dict())
-    assert second.pixel_mean.flatten().tolist() == [1, 2, 3]
+    assert second.pixel_mean.tolist() == [1, 2, 3]
     assert "pixel_std" not in first.state_dict()
 
 

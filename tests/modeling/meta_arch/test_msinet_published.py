@@ -27,7 +27,7 @@ def network() -> MSINet:
 
 def test_names_and_shapes_are_the_published_ones(network: MSINet) -> None:
     state = network.state_dict()
-    assert state.pop("pixel_mean").shape == (3, 1, 1)
+    assert state.pop("pixel_mean").shape == (3,)
     table = {t["torch"]: tuple(t["torch_shape"]) for t in key_table()}
     assert {name: tuple(value.shape) for name, value in state.items()} == table
     assert sum(value.numel() for value in state.values()) == 24_934_209
