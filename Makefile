@@ -1,6 +1,7 @@
 # Every target sets up what it needs in $(VENV); a second run starts at once.
 #   make demo VENV=/path PYTHON=python3.12    another environment, another Python
 #   make test ARGS="-k ranking -x"            more arguments for pytest
+#   make app ARGS="--port 8080"               and for the web page
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,7 +20,7 @@ INSTALLERS := setup.py pyproject.toml $(wildcard tools/*detectron2*.py)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser-demo test test-browser test-page test-crf test-slow lint format clean
+.PHONY: help setup demo app browser-demo test test-browser test-page test-crf test-slow lint format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -40,6 +41,9 @@ demo: $(STAMP)  ## rank and cut out the objects of a few free photos with the bu
 	$(BIN)/python demo/demo.py --task saliency --samples --type map rgba blur overlay \
 		--output $(OUTPUT)/saliency --sheet $(OUTPUT)/saliency/overview.jpg
 	@echo "Look at $(abspath $(OUTPUT)): rank/overview.png and saliency/overview.jpg"
+
+app: $(STAMP)  ## the web page with the bundled models, at http://127.0.0.1:7860 until Ctrl-C
+	$(BIN)/python demo/app.py $(ARGS)
 
 # Until the fixation network has weights, its page is tested with random ones.
 TEST_WEIGHTS := $(if $(wildcard sor_ppa/model_zoo/weights/msinet/tiny.*),,MODEL.WEIGHTS "")

@@ -101,6 +101,8 @@ setup(
         # Any OpenCV will do (also opencv-python, or the system's), so none is a hard requirement.
         "opencv": ["opencv-python-headless>=4.10"],
         "demo": ["opencv-python-headless>=4.10", "scikit-image>=0.24", "matplotlib>=3.11"],
+        # The web page demo/app.py.
+        "app": ["gradio>=6.31,<7", "opencv-python-headless>=4.10", "scikit-image>=0.24"],
         # Colours of half-transparent edges; sound and transparency of videos; curves; ONNX.
         "matting": ["pymatting>=1.1.12"],
         "video": ["imageio-ffmpeg>=0.5"],
