@@ -25,6 +25,8 @@ from types import FrameType
 from sor_ppa.cli.ending import exit_status
 from sor_ppa.errors import ConfigError
 
+forever = threading.Event
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The options."""
@@ -98,7 +100,7 @@ def _serve(args: argparse.Namespace, work: Path) -> None:
     try:
         sys.stdout.write(f"The page is at {address} (Ctrl-C ends it)\n")
         sys.stdout.flush()
-        threading.Event().wait()
+        forever().wait()
     finally:
         page.close(verbose=False)
 

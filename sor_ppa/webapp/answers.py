@@ -27,6 +27,7 @@ from sor_ppa.showing.results import OutputOptions, ResultsFolder
 from sor_ppa.showing.saliency_folder import CutoutOptions, SaliencyFolder
 from sor_ppa.showing.saliency_renderer import SaliencyRenderer
 from sor_ppa.visualization.cutouts import check_saliency, grey_map
+from sor_ppa.visualization.heat_maps import heat_map, heat_overlay
 from sor_ppa.visualization.output_types import parse_type
 from sor_ppa.webapp.limits import Limits, read_limited, without_folder
 from sor_ppa.webapp.models import Model, Shelf
@@ -184,7 +185,6 @@ class Studio:
             view: which of :data:`FIXATION_VIEWS` to show.
         """
         _check_choice("view", view, FIXATION_VIEWS)
-        from sor_ppa.visualization.heat_maps import heat_map, heat_overlay
 
         def make(image: np.ndarray, outputs: dict[str, Any], chosen: Model) -> Answer:
             fixation = _map_of(outputs, "fixation", image)

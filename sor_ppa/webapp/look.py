@@ -12,7 +12,8 @@ rest. Pictures of up to {limits} stay on this server and are deleted after {minu
 """
 
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
+.gradio-container { width: 100% !important; max-width: 1200px !important;
+  margin: 0 auto !important; }
 #header h1 { margin-bottom: 0.2em; }
 #header p { color: var(--body-text-color-subdued); max-width: 46em; }
 #note { min-height: 1.5em; }

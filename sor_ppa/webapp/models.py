@@ -63,7 +63,8 @@ def model_of(
         max_pixels: overrides ``INPUT.MAX_PIXELS``.
 
     Raises:
-        ConfigError: no such config, or it describes a network that the page cannot use.
+        ConfigError: no such config, it describes a network that the page cannot use, or the
+            weights that it names are to be fetched: those are what training begins with.
     """
     opts = ["MODEL.WEIGHTS", weights] if weights else []
     cfg = inference_config(config_file, opts, device=device, max_pixels=max_pixels)
@@ -73,6 +74,12 @@ def model_of(
             f"{config_file}: the page shows networks that see one picture and give ranks, a "
             "saliency map or a fixation map; this one does not (INPUT.DATASET_MAPPER_NAME, "
             "INPUT.DENSE.TEST_MODALITIES)"
+        )
+    named = cfg.MODEL.WEIGHTS
+    if not weights and "://" in named and not named.startswith(PREFIX):
+        raise ConfigError(
+            f"{config_file}: its MODEL.WEIGHTS ({named}) are those that training begins with; "
+            "name trained ones with --weights"
         )
     known = config_file in model_zoo.available()
     return Model(config_file if known else Path(config_file).name, kind, cfg)

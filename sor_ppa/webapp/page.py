@@ -178,7 +178,15 @@ def _connect(
 ) -> None:
     """Wires a task's button; its answer is also the API's endpoint of that name."""
     ranked = ask.name == "rank"
-    ask.button.click(
+    # First, whatever an earlier press left goes: it does not belong to what is asked now.
+    pressed = ask.button.click(
+        lambda: (None, "", gr.update(value=None, visible=True), gr.update(visible=ranked)),
+        outputs=[shown.picture, shown.note, shown.files, shown.table],
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
+    )
+    pressed.then(
         _handler(ask, work, ranked=ranked),
         inputs=[picture, *ask.settings.values()],
         outputs=[shown.picture, shown.note, shown.files, *([shown.table] if ranked else [])],
@@ -189,12 +197,6 @@ def _connect(
         scroll_to_output=True,
         show_progress_on=[shown.picture],
     )
-    ask.button.click(
-        lambda: (gr.update(visible=ranked), gr.update(visible=True)),
-        outputs=[shown.table, shown.files],
-        api_visibility="private",
-        queue=False,
-    )
 
 
 def _handler(
@@ -204,7 +206,7 @@ def _handler(
 
     def handle(picture: str | None, *values: Any) -> Iterator[tuple[Any, ...]]:
         if not picture:
-            raise gr.Error("Choose a picture first.", title="No picture", print_exception=False)
+            raise gr.Error("Choose a picture first.", print_exception=False)
         settings = dict(zip(ask.settings, values, strict=True))
         # A generator: gradio copies the files into its cache when they are handed out, and goes on
         # here, where they are deleted.
@@ -227,8 +229,8 @@ def _guarded(run: Callable[[], Answer]) -> Answer:
         logger.info("refused: %s", error)
         # Messages are shown as HTML, and they name files of strangers.
         text = html.escape(str(error))
-        raise gr.Error(text, title="That did not work", print_exception=False) from error
+        raise gr.Error(text, print_exception=False) from error
     except Exception as error:
         logger.exception("failed")
         text = "Something went wrong on the server; its log has the details."
-        raise gr.Error(text, title="Error", print_exception=False) from error
+        raise gr.Error(text, print_exception=False) from error

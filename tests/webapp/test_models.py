@@ -55,6 +55,12 @@ def test_a_network_that_sees_two_pictures_is_refused(tmp_path: Path) -> None:
         model_of(str(config))
 
 
+def test_weights_that_training_begins_with_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="training begins with; name trained ones with --weights"):
+        model_of("msinet/salicon.yaml")
+    assert model_of("msinet/salicon.yaml", "mine.pth").weights == "mine.pth"
+
+
 def test_by_name(tmp_path: Path) -> None:
     models = fake_models(tmp_path)
     shelf = Shelf(models)

@@ -15,15 +15,13 @@ from sor_ppa.errors import ConfigError
 from tests.browser import not_here
 from tests.data import fault_files, pictures
 from tests.synthetic import files_below
-from tests.webapp.serving import Served, served
+from tests.webapp.serving import Served
 
 try:
     import gradio_client
     from gradio_client.exceptions import AppError
 except ImportError:
     not_here("there is no gradio: pip install gradio")
-
-__all__ = ["served"]
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,7 @@ import pytest
 from sor_ppa.data.image_io import write_image
 from sor_ppa.showing.inputs import sample_pictures
 from tests.browser import Browser
-from tests.webapp.serving import Served, served
-
-__all__ = ["served"]
+from tests.webapp.serving import Served
 
 
 class Page:
@@ -51,7 +49,8 @@ class Page:
         """Waits until the result of that file name is drawn."""
         script = (
             "const i = document.querySelector('#result img');"
-            "return !!i && i.complete && i.naturalWidth > 0 && decodeURI(i.src).endsWith(arguments[0])"
+            "return !!i && i.complete && i.naturalWidth > 0"
+            " && decodeURI(i.src).endsWith(arguments[0])"
         )
         self.browser.wait(lambda: self.driver.execute_script(script, name))
         self.browser.wait(lambda: note in self.text("#note"))
@@ -59,6 +58,12 @@ class Page:
     def toast(self) -> str:
         """The message that pops up."""
         return str(self.browser.wait(lambda: " ".join(e.text for e in self.find(".toast-body"))))
+
+    def screenshot(self, name: str) -> None:
+        """Keeps what the page shows, from its top."""
+        self.driver.execute_script("scrollTo(0, 0)")
+        self.browser.wait(lambda: self.driver.execute_script("return scrollY") == 0)
+        self.browser.screenshot(name)
 
     def asked_outside(self) -> list[str]:
         """Everything that the page fetched from elsewhere."""
@@ -90,14 +95,14 @@ def test_upload_then_another_task_then_a_bad_file(page: Page, tmp_path: Path) ->
     page.press("#rank")
     page.result("coffee_ranked.jpg", "2 ranked objects, 1 without a rank · 600 x 400 pixels")
     assert "229" not in page.text("#table") and "0.75" in page.text("#table")
-    assert "coffee_results.json" in page.text("#files")
-    page.browser.screenshot("app-rank")
+    assert "coffee_results.json" in page.text("#files").replace("\n", "")
+    page.screenshot("app-rank")
 
     page.open_tab("Cut-out")
     page.press("#cut_out")
     page.result("coffee_rgba.png", "Cut out · 600 x 400 pixels")
     assert not page.find("#table") or not page.wait_for("#table").is_displayed()
-    page.browser.screenshot("app-cut-out")
+    page.screenshot("app-cut-out")
 
     (tmp_path / "notes.png").write_text("no picture at all")
     page.press("#picture [aria-label='Clear'], #picture [aria-label='Remove Image']")
@@ -105,7 +110,18 @@ def test_upload_then_another_task_then_a_bad_file(page: Page, tmp_path: Path) ->
     page.wait_for("#picture img")
     page.press("#cut_out")
     assert "notes.png: not a picture" in page.toast() and "/" not in page.toast().split("notes")[0]
-    page.browser.screenshot("app-bad-file")
+    page.browser.wait(lambda: page.text("#note") == "")  # what was there was another picture's
+    page.screenshot("app-bad-file")
+
+
+def test_where_people_look(page: Page) -> None:
+    page.choose(sample_pictures()[2])
+    page.wait_for("#picture img")
+    page.open_tab("Fixation")
+    page.press("#fixation")
+    page.result("chelsea_heat_overlay.jpg", "Most looked at: x 450, y 0 · 451 x 300 pixels")
+    assert "chelsea_density.npy" in page.text("#files").replace("\n", "")
+    page.screenshot("app-fixation")
 
 
 def test_no_picture(page: Page) -> None:
@@ -114,9 +130,8 @@ def test_no_picture(page: Page) -> None:
 
 
 def test_webcam(page: Page) -> None:
-    page.press("#picture [aria-label*='webcam' i]")
-    page.press("#picture [title='grant webcam access'], #picture .access button, #picture button")
-    page.browser.screenshot("app-webcam")
+    page.press("#picture [aria-label='Capture from camera']")
+    page.press("#picture button:has(.icon-wrap):not(.hidden)")  # "click to access webcam"
     page.press("#picture [aria-label='capture photo']")
     page.wait_for("#picture img")
     page.open_tab("Saliency")
@@ -133,7 +148,7 @@ def test_phone(phone: None, page: Page) -> None:
     width = "return [document.documentElement.scrollWidth, innerWidth]"
     scroll, inner = page.driver.execute_script(width)
     assert scroll <= inner  # nothing sticks out sideways
-    page.browser.screenshot("app-phone")
+    page.screenshot("app-phone")
 
 
 def test_too_large_a_file_is_a_message(page: Page, tmp_path: Path) -> None:
