@@ -180,13 +180,13 @@ def _connect(
     ranked = ask.name == "rank"
     # First, whatever an earlier press left goes: it does not belong to what is asked now.
     pressed = ask.button.click(
-        lambda: (None, "", gr.update(value=None, visible=True), gr.update(visible=ranked)),
+        lambda: (None, "", gr.update(value=None, visible=False), gr.update(visible=False)),
         outputs=[shown.picture, shown.note, shown.files, shown.table],
         api_visibility="private",
         queue=False,
         show_progress="hidden",
     )
-    pressed.then(
+    answered = pressed.then(
         _handler(ask, work, ranked=ranked),
         inputs=[picture, *ask.settings.values()],
         outputs=[shown.picture, shown.note, shown.files, *([shown.table] if ranked else [])],
@@ -196,6 +196,13 @@ def _connect(
         concurrency_id="networks",
         scroll_to_output=True,
         show_progress_on=[shown.picture],
+    )
+    answered.success(
+        lambda: (gr.update(visible=True), gr.update(visible=ranked)),
+        outputs=[shown.files, shown.table],
+        api_visibility="private",
+        queue=False,
+        show_progress="hidden",
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from sor_ppa.errors import ConfigError
 from sor_ppa.webapp.answers import Studio
 from sor_ppa.webapp.limits import Limits
 from tests.browser import not_here
@@ -57,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         try:
             from sor_ppa.webapp.page import build_page, launch
-        except ImportError:
+        except ConfigError:
             not_here("there is no gradio: pip install gradio")
         outside: list[str] = []
         asked = socket.getaddrinfo

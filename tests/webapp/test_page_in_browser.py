@@ -33,6 +33,10 @@ class Page:
         """Uploads a file."""
         self.wait_for("#picture input[type=file]").send_keys(str(path))
 
+    def has_picture(self) -> None:
+        """Waits until the picture has come to the server."""
+        self.wait_for("#picture img[src*='file=']")
+
     def open_tab(self, label: str) -> None:
         next(tab for tab in self.find("#tasks [role=tab]") if tab.text == label).click()
 
@@ -91,7 +95,7 @@ def phone(browser: Browser) -> Iterator[None]:
 
 def test_upload_then_another_task_then_a_bad_file(page: Page, tmp_path: Path) -> None:
     page.choose(sample_pictures()[1])
-    page.wait_for("#picture img")
+    page.has_picture()
     page.press("#rank")
     page.result("coffee_ranked.jpg", "2 ranked objects, 1 without a rank · 600 x 400 pixels")
     assert "229" not in page.text("#table") and "0.75" in page.text("#table")
@@ -107,7 +111,7 @@ def test_upload_then_another_task_then_a_bad_file(page: Page, tmp_path: Path) ->
     (tmp_path / "notes.png").write_text("no picture at all")
     page.press("#picture [aria-label='Clear'], #picture [aria-label='Remove Image']")
     page.choose(tmp_path / "notes.png")
-    page.wait_for("#picture img")
+    page.has_picture()
     page.press("#cut_out")
     assert "notes.png: not a picture" in page.toast() and "/" not in page.toast().split("notes")[0]
     page.browser.wait(lambda: page.text("#note") == "")  # what was there was another picture's
@@ -116,7 +120,7 @@ def test_upload_then_another_task_then_a_bad_file(page: Page, tmp_path: Path) ->
 
 def test_where_people_look(page: Page) -> None:
     page.choose(sample_pictures()[2])
-    page.wait_for("#picture img")
+    page.has_picture()
     page.open_tab("Fixation")
     page.press("#fixation")
     page.result("chelsea_heat_overlay.jpg", "Most looked at: x 450, y 0 · 451 x 300 pixels")
@@ -132,8 +136,11 @@ def test_no_picture(page: Page) -> None:
 def test_webcam(page: Page) -> None:
     page.press("#picture [aria-label='Capture from camera']")
     page.press("#picture button:has(.icon-wrap):not(.hidden)")  # "click to access webcam"
+    page.wait_for("#picture [aria-label='capture photo']")
+    films = "const v = document.querySelector('#picture video'); return !!v && v.videoWidth > 0"
+    page.browser.wait(lambda: page.driver.execute_script(films))
     page.press("#picture [aria-label='capture photo']")
-    page.wait_for("#picture img")
+    page.has_picture()
     page.open_tab("Saliency")
     page.press("#saliency")
     page.result("_map.png", "of the picture stand out")
@@ -141,7 +148,7 @@ def test_webcam(page: Page) -> None:
 
 def test_phone(phone: None, page: Page) -> None:
     page.press("#examples .gallery-item, #examples button")
-    page.wait_for("#picture img")
+    page.has_picture()
     page.open_tab("Saliency")
     page.press("#saliency")
     page.result("astronaut_map.png", "512 x 512 pixels")
