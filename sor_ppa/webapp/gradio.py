@@ -6,9 +6,10 @@ from sor_ppa.errors import ConfigError
 
 try:
     import gradio as gr
+    from gradio_client.utils import is_http_url_like
 except ImportError as error:
     raise ConfigError(
         "the page needs gradio: pip install 'sor_ppa[app]', or pip install gradio"
     ) from error
 
-__all__ = ["gr"]
+__all__ = ["gr", "is_http_url_like"]

@@ -15,7 +15,7 @@ from sor_ppa.errors import ConfigError, SaliencyError
 from sor_ppa.showing.inputs import NoInputError, sample_pictures
 from sor_ppa.webapp import look
 from sor_ppa.webapp.answers import TABLE_HEAD, Answer, Studio
-from sor_ppa.webapp.gradio import gr
+from sor_ppa.webapp.gradio import gr, is_http_url_like
 from sor_ppa.webapp.tabs import Ask, task_tabs
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def launch(
         inbrowser=False,
         prevent_thread_lock=True,
         quiet=True,
-        show_error=True,
+        show_error=False,  # of gradio's own errors; ours are always shown
         ssr_mode=False,
         max_file_size=studio.limits.bytes,
         theme=look.theme(),
@@ -137,7 +137,17 @@ def _picture() -> gr.Image:
         in_words = payload is None or (payload.url or "").startswith("data:")
         return decoded(payload) if in_words or not payload.path else str(payload.path)
 
+    moved = picture.async_move_resource_to_block_cache
+
+    async def not_fetched(path: str | Path | None) -> str | None:
+        # An address instead of a file would make the server fetch it.
+        if is_http_url_like(str(path)):
+            message = "Send the picture itself: this page fetches nothing from elsewhere."
+            raise gr.Error(message, print_exception=False)
+        return await moved(path)
+
     picture.preprocess = as_it_came  # type: ignore[method-assign]
+    picture.async_move_resource_to_block_cache = not_fetched  # type: ignore[assignment,method-assign]
     return picture
 
 

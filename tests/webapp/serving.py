@@ -22,6 +22,7 @@ from sor_ppa.webapp.limits import Limits
 from tests.browser import not_here
 from tests.webapp.fakes import fake_studio
 
+QUEUE_SIZE = 3
 _HERE = {"localhost", "127.0.0.1", "::1", "0.0.0.0", None, ""}
 
 
@@ -48,7 +49,7 @@ class Served:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One page for all tests of a process; it takes pictures of 1 MB."""
+    """One page for all tests of a process; it takes pictures of 1 MB, and few at a time."""
     root = tmp_path_factory.mktemp("page")
     folders = {name: root / name for name in ("cache", "work", "configs")}
     for folder in folders.values():
@@ -57,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         patch.setenv("GRADIO_TEMP_DIR", str(folders["cache"]))
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         try:
-            from sor_ppa.webapp.page import build_page, launch
+            from sor_ppa.webapp.page import Traffic, build_page, launch
         except ConfigError:
             not_here("there is no gradio: pip install gradio")
         outside: list[str] = []
@@ -70,7 +71,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
         patch.setattr(socket, "getaddrinfo", noted)
         studio = fake_studio(folders["configs"], Limits(megabytes=1))
-        page = build_page(studio, work=folders["work"])
+        page = build_page(studio, Traffic(queue_size=QUEUE_SIZE), work=folders["work"])
         address = launch(page, studio)
         yield Served(address, page, studio, folders["cache"], folders["work"], outside)
         page.close(verbose=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from sor_ppa.data.image_io import write_image
 from sor_ppa.errors import ConfigError
 from tests.data import fault_files, pictures
 from tests.synthetic import files_below
-from tests.webapp.serving import Served
+from tests.webapp.serving import QUEUE_SIZE, Served
 
 try:
     import gradio_client
@@ -99,6 +100,50 @@ def test_too_many_pixels_and_bytes(client: Any, served: Served, tmp_path: Path) 
     assert (tmp_path / "noise.png").stat().st_size > served.studio.limits.bytes
     with pytest.raises(Exception, match="413|too large|exceeds"):
         client.predict(gradio_client.handle_file(tmp_path / "noise.png"), api_name="/rank")
+
+
+def test_the_server_fetches_nothing(client: Any, served: Served) -> None:
+    address = {"path": "https://pictures.invalid/a.png", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError, match="Send the picture itself"):
+        client.predict(address, api_name="/rank")
+    assert served.outside == []
+
+
+def test_a_picture_in_words_that_is_none(client: Any) -> None:
+    words = {"url": "data:image/png;base64,AAAA", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError) as caught:
+        client.predict(words, api_name="/rank")
+    assert "Traceback" not in str(caught.value) and "/tmp" not in str(caught.value)
+
+
+def test_one_at_a_time_and_a_full_queue_is_said(
+    client: Any, served: Served, photo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, inside, most = threading.Event(), [], []
+    found = served.studio.shelf.predictor
+
+    def slow(model: Any) -> Any:
+        inside.append(model)
+        most.append(len(inside))
+        assert gate.wait(30)
+        inside.pop()
+        return found(model)
+
+    monkeypatch.setattr(served.studio.shelf, "predictor", slow)
+    jobs = [client.submit(photo, api_name="/saliency")]
+    deadline = time.monotonic() + 20
+    while not inside and time.monotonic() < deadline:
+        time.sleep(0.02)
+    jobs += [client.submit(photo, api_name="/saliency") for _ in range(QUEUE_SIZE + 2)]
+    refused: list[Any] = []
+    while len(refused) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        refused = [job for job in jobs if job.done() and "full" in str(job.exception())]
+    gate.set()
+    assert len(refused) == 2
+    for job in set(jobs) - set(refused):
+        assert Path(job.result(timeout=30)[0]).name == "photo_map.png"
+    assert max(most) == 1
 
 
 def test_what_is_no_fault_of_the_user_is_not_shown(
