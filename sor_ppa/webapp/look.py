@@ -24,8 +24,8 @@ CSS = """
 #files { overflow-wrap: anywhere; }
 #files .label-clear-button { display: none; }
 @media (max-width: 640px) {
-  .gradio-container { padding: 8px !important; }
   #header h1 { font-size: 1.4em; }
+  #tasks .tab-container button { padding: 0 8px !important; }
 }
 """
 

@@ -155,6 +155,8 @@ def test_phone(phone: None, page: Page) -> None:
     width = "return [document.documentElement.scrollWidth, innerWidth]"
     scroll, inner = page.driver.execute_script(width)
     assert scroll <= inner  # nothing sticks out sideways
+    tabs = [tab.text for tab in page.find("#tasks [role=tab]") if tab.is_displayed()]
+    assert tabs == ["Rank", "Saliency", "Cut-out", "Fixation"]
     page.screenshot("app-phone")
 
 
