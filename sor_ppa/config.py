@@ -307,6 +307,21 @@ def _add_fixation(cfg: CfgNode) -> None:
     # Also hand out a probability density.
     net.DENSITY = False
 
+    test = cfg.TEST.FIXATION = CfgNode()
+    # Definitions of the metrics: "tuebingen" (pysaliency) or "mit" (the old benchmark's Matlab).
+    test.FLAVOUR = "tuebingen"
+    # Metrics by name (see sor_ppa.evaluation.fixation); () = all of the flavour.
+    test.METRICS = ()
+    # Spread, in pixels, of the Gaussian that makes people's map of their fixations: about one
+    # degree of visual angle. 24 for MIT1003, 40 for CAT2000.
+    test.SIGMA = 24.0
+    # Of the random negatives of AUC-Borji, and of MIT's shuffled AUC.
+    test.SEED = 0
+    # Write maps (PNG) and a table per picture under OUTPUT_DIR/inference.
+    test.SAVE = True
+    # Processes that compute metrics; 0 = in the evaluating process.
+    test.WORKERS = 0
+
 
 def _add_engine(cfg: CfgNode) -> None:
     # "SGD" (detectron2's own settings), "Adam" or "AdamW".

@@ -8,12 +8,18 @@
     python tools/evaluate.py --task dense --pred maps/ --gt masks/ --output scores/
     python tools/evaluate.py --task dense --pred maps/ --gt masks/ --protocol pysod a2s
     python tools/evaluate.py --task dense --pred ours=a/ --pred theirs=b/ --gt masks/ --protocol all
+    python tools/evaluate.py --task fixation --pred maps/ --dataset osie_val --output scores/
+    python tools/evaluate.py --task fixation --pred maps/ --pred centre --pred mean:osie_train \
+        --dataset osie_val --flavour mit
 
 ranking: --pred is a results JSON (bare COCO results with a "rank" each will do), a folder of grey
 rank maps (brighter = more salient), or with --rank-by-saliency a folder of dense maps that order
 the true objects (or those of --objects) by their mean inside each.
 
 dense: --pred is a folder of grey maps named like the masks; of several methods NAME=FOLDER each.
+
+fixation: --pred is a folder of grey maps named like the pictures, "centre" (a centred Gaussian), or
+"mean:DATASET" (the mean map of a training set); --extra names data sets of your own.
 
 With --output are written: metrics.json (with every constant of the protocol), per_image.csv,
 metrics.md; dense also metrics.csv and pictures of the curves. Exit status: 0 all was scored;
@@ -43,6 +49,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from tqdm import tqdm
 
 from evaluate_dense import add_dense_arguments, run_dense
+from evaluate_fixation import add_fixation_arguments, run_fixation
 from sor_ppa.data.image_io import write_json
 from sor_ppa.data.problems import read_json
 from sor_ppa.data.ranking import load_ranked_coco
@@ -129,6 +136,7 @@ def run_ranking(args: argparse.Namespace) -> int:
 TASKS = {
     "ranking": Task(add_ranking_arguments, run_ranking),
     "dense": Task(add_dense_arguments, run_dense),
+    "fixation": Task(add_fixation_arguments, run_fixation),
 }
 
 

@@ -101,18 +101,30 @@ def _job(args: argparse.Namespace) -> FolderJob:
     return FolderJob(
         names=tuple(masks),
         masks=tuple(masks.values()),
-        maps={name: list_masks(folder) for name, folder in _methods(args.pred).items()},
+        maps={name: list_masks(folder) for name, folder in named_methods(args.pred).items()},
         plan=Plan.of(protocols, args.metrics),
         resize=args.resize,
     )
 
 
-def _methods(given: list[str]) -> dict[str, str]:
-    """Folder of each method by its name: the one given, else that of the folder."""
+def named_methods(
+    given: list[str], *, is_whole: Callable[[str], bool] = lambda text: False
+) -> dict[str, str]:
+    """Folder of each method by its name: the one given, else that of the folder.
+
+    Args:
+        given: FOLDER or NAME=FOLDER.
+        is_whole: whether a text stands for something else and is its own name.
+
+    Raises:
+        ConfigError: two methods of one name.
+    """
     methods: dict[str, str] = {}
     for text in given:
         name, equals, folder = text.partition("=")
-        if not equals or Path(text).expanduser().is_dir():
+        if is_whole(text):
+            name, folder = text, text
+        elif not equals or Path(text).expanduser().is_dir():
             name, folder = Path(text).expanduser().resolve().name, text
         if not name or name in methods:
             raise ConfigError(f"--pred {text}: give every method a name of its own, NAME=FOLDER")
@@ -156,7 +168,7 @@ def _write(
         job.names,
         dataset=args.gt or args.dataset,
         notes=notes,
-        predictions=_methods(args.pred),
+        predictions=named_methods(args.pred),
         left_out=left_out,
     )
     if args.plots:

@@ -12,6 +12,7 @@ from detectron2.evaluation import DatasetEvaluator
 from sor_ppa.errors import ConfigError
 from sor_ppa.evaluation.dense_evaluator import DenseEvaluator
 from sor_ppa.evaluation.evaluator import RankingEvaluator
+from sor_ppa.evaluation.fixation_evaluator import FixationEvaluator
 
 
 def build_evaluator(
@@ -63,7 +64,22 @@ def _dense(cfg: CfgNode, dataset_name: str, output_dir: str) -> DenseEvaluator:
     )
 
 
+def _fixation(cfg: CfgNode, dataset_name: str, output_dir: str) -> FixationEvaluator:
+    settings = cfg.TEST.FIXATION
+    return FixationEvaluator(
+        dataset_name,
+        flavour=settings.FLAVOUR,
+        metrics=settings.METRICS,
+        sigma=settings.SIGMA,
+        seed=settings.SEED,
+        save=settings.SAVE,
+        workers=settings.WORKERS,
+        output_dir=output_dir,
+    )
+
+
 _BUILDERS: dict[str, Callable[[CfgNode, str, str], DatasetEvaluator]] = {
     "ranking": _ranking,
     "dense": _dense,
+    "fixation": _fixation,
 }

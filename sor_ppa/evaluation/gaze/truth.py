@@ -1,0 +1,82 @@
+"""The fixations of a data set, against which maps of its images are scored one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sor_ppa.data.files import in_threads
+from sor_ppa.data.fixation.points import fixation_points
+from sor_ppa.data.image_io import image_size
+from sor_ppa.errors import DataError
+from sor_ppa.evaluation.gaze.maps import matlab_resize
+from sor_ppa.evaluation.gaze.pooled import PooledFixations
+from sor_ppa.evaluation.gaze.scoring import OTHER_IMAGES, Others, Rules, score_image
+
+__all__ = ["FixationTruth"]
+
+
+class FixationTruth:
+    """Fixations and sizes of the images of a set, read once.
+
+    Attributes:
+        names: image ids, in the order of the set.
+        points: int64 (K, 2) of each image; images without any are not scored.
+        sizes: (height, width) of each.
+
+    Args:
+        records: dataset dicts with fixations.
+        rules: what is computed.
+
+    Raises:
+        DataError: no image has fixations, an id is used twice, or files are faulty.
+    """
+
+    def __init__(self, records: Sequence[Mapping[str, Any]], rules: Rules) -> None:
+        self.rules = rules
+        self.names = [str(record["image_id"]) for record in records]
+        if len(set(self.names)) < len(self.names):
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            raise DataError([f"image_id {name!r} is used twice" for name in twice])
+        self.sizes = in_threads(_size, records)
+        self.points = in_threads(fixation_points, records)
+        if not any(len(points) for points in self.points):
+            raise DataError(["none of the images has a fixation: there is nothing to score"])
+        self.index = {name: index for index, name in enumerate(self.names)}
+        self._pool = PooledFixations(self.points, self.sizes)
+
+    def score(self, index: int, fixation: np.ndarray) -> dict[str, float] | None:
+        """The metrics of a map (h, w) of an image; None if nobody looked at the image.
+
+        A map of another size is brought to the image's: bilinearly, or as the MIT benchmark does.
+        """
+        if len(self.points[index]) == 0:
+            return None
+        fixation = self._fitted(np.asarray(fixation, dtype=np.float64), self.sizes[index])
+        others = self._others(index)
+        return score_image(fixation, self.points[index], self.rules, others=others, place=index)
+
+    def _others(self, index: int) -> Others | None:
+        if "sAUC" not in self.rules.metrics or len(self.points) < 2:
+            return None
+        if self.rules.flavour == "mit":
+            rng = np.random.default_rng([self.rules.seed, index, 1])
+            return Others(places=self._pool.others(index, OTHER_IMAGES, rng))
+        return Others(counts=self._pool.counts(index))
+
+    def _fitted(self, fixation: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+        if fixation.shape == tuple(size_hw):
+            return fixation
+        if self.rules.flavour == "mit":
+            # There maps are pictures, which cannot overshoot their range.
+            return matlab_resize(fixation, size_hw).clip(fixation.min(), fixation.max())
+        return cv2.resize(fixation, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _size(record: Mapping[str, Any]) -> tuple[int, int]:
+    if "height" in record and "width" in record:
+        return int(record["height"]), int(record["width"])
+    return image_size(record["file_name"])
