@@ -45,8 +45,6 @@ demo: $(STAMP)  ## rank and cut out the objects of a few free photos with the bu
 app: $(STAMP)  ## the web page with the bundled models, at http://127.0.0.1:7860 until Ctrl-C
 	$(BIN)/python demo/app.py $(ARGS)
 
-# Until the fixation network has weights, its page is tested with random ones.
-TEST_WEIGHTS := $(if $(wildcard sor_ppa/model_zoo/weights/msinet/tiny.*),,MODEL.WEIGHTS "")
 # The page's packages come from npm; node_modules/.package-lock.json is what npm writes last.
 PAGE := demo/browser
 $(PAGE)/node_modules/.package-lock.json: $(PAGE)/package.json $(PAGE)/package-lock.json
@@ -75,7 +73,7 @@ test-browser:  ## a headless Chromium and its driver, for the tests of the web p
 test-page: $(STAMP)  ## the browser page that is tested
 	@$(MAKE) --no-print-directory $(PAGE)/node_modules/.package-lock.json \
 		&& $(BIN)/python $(PAGE)/build_page.py --output build/browser-page \
-			--config-file msinet/tiny.yaml $(TEST_WEIGHTS) \
+			--config-file msinet/tiny.yaml \
 		|| echo "No browser page (its packages come from npm): tests of it are skipped."
 
 test: $(STAMP) test-browser test-page test-crf  ## the tests, without the slow ones

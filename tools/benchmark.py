@@ -8,6 +8,8 @@
     python tools/benchmark.py --task loading
     python tools/benchmark.py --task unsupervised --threads 1 --repeat 3
     python tools/benchmark.py --task unsupervised --only crf --images /data/ECSSD/images
+    python tools/benchmark.py --task fixation --threads 2
+    python tools/benchmark.py --task fixation --only metrics
 
 Times are medians. Ranking: every configuration runs in a process of its own, so that peak memory
 is its own; weights are random, only the number of objects matters, and that is fixed by
@@ -17,6 +19,9 @@ against the plain ones (``--only steps``; ``--batch-size``, ``--size``; A2S take
 sizes in turn), pictures a second of the three networks (``--only inference``; ``--batch-size`` at
 once, ``--no-fused`` as they are trained) and of the dense CRF in ``--workers`` processes (``--only
 crf``; ``--images`` for photos of yours in place of made-up ones, the first ``--count`` of them).
+Fixation: MSI-Net against the plain
+network of the tests, memory of a process that maps one picture (``--only memory``), and the metrics
+of ``--count`` made-up images in ``--workers`` processes (``--only metrics``).
 Ratios are of CPU time, which a busy machine moves least.
 """
 
@@ -34,7 +39,7 @@ import torch
 from tabulate import tabulate
 
 # Each is a module of benchmarks/ with a function `run(args)` that gives the rows of a table.
-TASKS = ("ranking", "dense", "metrics", "loading", "unsupervised")
+TASKS = ("ranking", "dense", "metrics", "loading", "unsupervised", "fixation")
 _NETWORKS = ("res2net50", "swinb")
 
 
@@ -55,7 +60,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--no-fused", dest="fused", action="store_false")
-    parser.add_argument("--count", type=int, help="images; loading: 8000, unsupervised: 24")
+    parser.add_argument(
+        "--count", type=int, help="images; loading: 8000, unsupervised: 24, fixation: 1000"
+    )
     parser.add_argument("--only", nargs="+", metavar="PART", help="parts of a task; all by default")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     dense = parser.add_argument_group("dense")
@@ -67,7 +74,9 @@ def parse_args() -> argparse.Namespace:
     )
     stages = parser.add_argument_group("unsupervised")
     stages.add_argument("--batch-size", type=int, default=2)
-    stages.add_argument("--workers", type=int, default=2, help="processes of the CRF")
+    stages.add_argument(
+        "--workers", type=int, default=2, help="processes of the CRF, and of fixation metrics"
+    )
     stages.add_argument("--images", type=Path, help="a folder of photos, for the CRF")
     args = parser.parse_args()
     parts = getattr(importlib.import_module(f"benchmarks.{args.task}"), "PARTS", ())
