@@ -36,11 +36,13 @@ $(STAMP): $(REQUIREMENTS) $(INSTALLERS)
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps -e .
 	@touch $@
 
-demo: $(STAMP)  ## rank and cut out the objects of a few free photos with the bundled models
+demo: $(STAMP)  ## objects ranked and cut out, and where people look, in a few free photos
 	$(BIN)/python demo/demo.py --samples --output $(OUTPUT)/rank
 	$(BIN)/python demo/demo.py --task saliency --samples --type map rgba blur overlay \
 		--output $(OUTPUT)/saliency --sheet $(OUTPUT)/saliency/overview.jpg
-	@echo "Look at $(abspath $(OUTPUT)): rank/overview.png and saliency/overview.jpg"
+	$(BIN)/python demo/demo.py --task fixation --samples --type overlay contours heat \
+		--output $(OUTPUT)/fixation --sheet $(OUTPUT)/fixation/overview.jpg
+	@echo "Look at $(abspath $(OUTPUT)): rank/overview.png, {saliency,fixation}/overview.jpg"
 
 app: $(STAMP)  ## the web page with the bundled models, at http://127.0.0.1:7860 until Ctrl-C
 	$(BIN)/python demo/app.py $(ARGS)

@@ -7,6 +7,8 @@ The order of the objects comes from
 * ``--fixation-maps DIR``: maps of fixation points; number of points on each object,
 * ``--fixations FILE``: gaze points in SALICON's or OSIE's JSON; order of first looks, averaged
   over observers, as for the ASSR data set,
+* ``--fixation-model CONFIG``: a network's map of where people look (msinet/tiny.yaml: the bundled
+  one); its sum inside each object, or what ``--statistic`` says,
 * nothing of these: a prior of size and centre,
   sqrt(area share) * exp(-(dx^2 + dy^2) / (2 sigma^2)), dx and dy as shares of width and height.
 
@@ -27,10 +29,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from sor_ppa.data.derived.ranks import PRIOR_SIGMA, scores_to_ranks
-from sor_ppa.data.derived.rules import Rule, fixation_rule, map_rule, prior_rule
+from sor_ppa.data.derived.rules import (
+    Rule,
+    fixation_rule,
+    map_rule,
+    network_rule,
+    prior_rule,
+)
+from sor_ppa.data.files import joined
 from sor_ppa.data.image_io import write_json
 from sor_ppa.data.journal import Journal
 from sor_ppa.data.problems import Problems
@@ -135,8 +145,10 @@ def category_ids(data: dict[str, Any], args: argparse.Namespace) -> frozenset[Id
     return frozenset(by_name[name] for name in chosen)
 
 
-def chosen_rule(args: argparse.Namespace) -> Rule:
+def chosen_rule(args: argparse.Namespace, coco: CocoInstances) -> Rule:
     """The rule that the command line asks for."""
+    if args.fixation_model:
+        return fixation_model_rule(args, coco)
     if args.saliency_maps:
         return map_rule(args.saliency_maps, statistic="mean")
     if args.fixation_maps:
@@ -144,6 +156,26 @@ def chosen_rule(args: argparse.Namespace) -> Rule:
     if args.fixations:
         return fixation_rule(args.fixations, zero_based=args.zero_based)
     return prior_rule(args.sigma)
+
+
+def fixation_model_rule(args: argparse.Namespace, coco: CocoInstances) -> Rule:
+    """Ranks by what a network says of where people look."""
+    import sor_ppa.modeling  # noqa: F401  registers the networks
+    from sor_ppa.engine import Predictor
+    from sor_ppa.engine.inference_config import inference_config
+
+    weights = ["MODEL.WEIGHTS", args.weights] if args.weights else []
+    predictor = Predictor(inference_config(args.fixation_model, weights))
+
+    def predict(bgr: np.ndarray) -> np.ndarray:
+        outputs = predictor(bgr)
+        if "fixation" not in outputs:
+            raise ConfigError(f"--fixation-model {args.fixation_model}: gives no fixation map")
+        return outputs["fixation"].cpu().numpy()
+
+    names = [image["file_name"] for image in coco.images.values()]
+    paths = {Path(name).stem: joined(args.images, name) for name in names}
+    return network_rule(paths, predict, statistic=args.statistic, name=args.fixation_model)
 
 
 def rank_information(rule: Rule, args: argparse.Namespace) -> dict[str, Any]:
@@ -156,7 +188,7 @@ def rank_information(rule: Rule, args: argparse.Namespace) -> dict[str, Any]:
 def open_journal(args: argparse.Namespace, info: dict[str, Any]) -> Journal:
     """The results so far, beside the output; forgotten if the input or a setting has changed."""
     status = Path(args.instances).stat()
-    maps = args.saliency_maps or args.fixation_maps or args.fixations
+    maps = args.saliency_maps or args.fixation_maps or args.fixations or args.weights
     settings = {**info, "instances": args.instances, "maps": maps}
     settings |= {"bytes": status.st_size, "modified": status.st_mtime_ns}
     return Journal(Path(args.output + ".partial"), settings)
@@ -172,7 +204,7 @@ def run(args: argparse.Namespace) -> list[str]:
     coco = read_coco(args.instances, args.images, problems, ranks=False)
     if args.strict:
         problems.finish()
-    rule = chosen_rule(args)
+    rule = chosen_rule(args, coco)
     choice = Choice(args.top, args.min_area, args.max_objects, category_ids(coco.data, args))
     info = rank_information(rule, args)
     journal = open_journal(args, info)
@@ -218,6 +250,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     source.add_argument("--saliency-maps", metavar="DIR", help="grey maps, mean per object")
     source.add_argument("--fixation-maps", metavar="DIR", help="maps of points, count per object")
     source.add_argument("--fixations", metavar="JSON", help="gaze points (SALICON or OSIE form)")
+    source.add_argument("--fixation-model", metavar="CONFIG", help="network of where people look")
+    add("--weights", metavar="FILE", help="of --fixation-model; default: the bundled ones")
+    add("--statistic", choices=("sum", "mean", "max"), default="sum", help="of --fixation-model")
     add("--zero-based", action="store_true", help="gaze points count pixels from 0, not 1")
     add("--sigma", type=float, default=PRIOR_SIGMA, help="spread of the centre prior")
     add("--top", type=int, default=5, help="objects ranked per picture; 0 = all")

@@ -1,13 +1,15 @@
-"""Ranks or cuts out the salient objects of pictures, videos or a webcam.
+"""Ranks or cuts out the salient objects of pictures, or shows where people look in them.
 
     python demo/demo.py --samples
+    python demo/demo.py --samples --rank-by fixation
     python demo/demo.py --input photo.jpg holiday/ "frames/*.png" clip.mp4 --output output/mine
     python demo/demo.py --task saliency --input photo.jpg --type rgba map blur
+    python demo/demo.py --task fixation --input photo.jpg clip.mp4 webcam
     python demo/demo.py --task rgbt --input photos/ --modality-input thermal/ --weights my.pth
     python demo/demo.py --task video --input clip.mp4 --type overlay modality --weights my.pth
 
-The same as the console command ``sor-ppa rank`` or ``sor-ppa saliency``; ``--task`` chooses, and
-every other option is that command's. The tasks rgb, rgbd, rgbt and video are those of
+The same as the console commands ``sor-ppa rank``, ``saliency`` and ``fixation``; ``--task``
+chooses, and every other option is that command's. The tasks rgb, rgbd, rgbt and video are those of
 ``sor-ppa saliency --task``.
 """
 

@@ -69,7 +69,7 @@ def run_fixation(args: argparse.Namespace) -> int:
     rules = Rules(args.flavour, choose(args.flavour, args.metrics), args.sigma, args.seed)
     truth = FixationTruth(_records(args.dataset), rules)
     methods = named_methods(args.pred, is_whole=_is_baseline)
-    runs, problems, extra = [], [], []
+    runs, problems, extra = [], list(truth.faults), []
     for name, what in methods.items():
         maps, unknown = _maps_of(what, truth)
         extra += [f"{name}: {path}" for path in unknown]

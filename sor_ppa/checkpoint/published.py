@@ -14,7 +14,7 @@ from typing import Any
 
 from sor_ppa.checkpoint.encoders import ENCODERS
 from sor_ppa.checkpoint.published_dense import DENSE_SOURCES
-from sor_ppa.checkpoint.published_fixation import FIXATION_SOURCES
+from sor_ppa.checkpoint.published_fixation import FIXATION_SOURCES, MEAN
 from sor_ppa.checkpoint.published_unlabelled import EMPTY_NAMES, UNLABELLED_SOURCES
 from sor_ppa.checkpoint.source import Source
 
@@ -138,7 +138,7 @@ def convert(
     given = strip_wrappers(state)
     for name, value in source.adapt(given).items():
         new = source.rename(name)
-        wanted = name not in given or _has_place(new or name, known)
+        wanted = name not in given or _has_place(new or name, known) or _is_own_mean(name, given)
         why = None if wanted else _why_empty(name)
         if why or new is None:
             dropped[name] = why or "no such layer here"
@@ -150,6 +150,11 @@ def convert(
 
 def _has_place(name: str, known: frozenset[str]) -> bool:
     return any(home + name in known for homes in _HOMES for home in homes)
+
+
+def _is_own_mean(name: str, given: Collection[str]) -> bool:
+    """Whether it is the mean of an MSI-Net of ours, which belongs to the weights."""
+    return name == MEAN and "aspp.conv2.weight" in given
 
 
 def _why_empty(name: str) -> str | None:

@@ -7,11 +7,13 @@ import argparse
 TASKS = {
     "saliency": "cut salient objects out: maps, transparency, other backgrounds",
     "rank": "rank the salient objects: outlines, order, scores",
+    "fixation": "show where people look: heat maps, contours, densities",
 }
 
 # What pictures are, in the words of --task, and what a network then sees beside them.
 PICTURE_TASKS = {"rgb": "", "rgbd": "depth", "rgbt": "thermal", "video": "flow"}
 SALIENCY_CONFIG = "inspyrenet/tiny.yaml"
+FIXATION_CONFIG = "msinet/tiny.yaml"
 
 _STATUS = """\
 Exit status: 0 all done, 1 some inputs failed (they are listed), 2 nothing was done,
@@ -28,9 +30,20 @@ examples:
 
 """
 
+_FIXATION = """\
+examples:
+  {prog} --samples --type overlay contours --sheet output/sheet.jpg
+  {prog} -i photo.jpg holiday/ "frames/*.png" clip.mp4 -d output/mine
+  {prog} -m msinet/salicon.yaml --weights model_salicon_cpu.pb -i photo.jpg --type density map
+  {prog} -i webcam
+
+"""
+
 _RANK = """\
 examples:
   {prog} --samples
+  {prog} --samples --rank-by fixation
+  {prog} --input photos/ --rank-by fixation --objects instances.json
   {prog} --input photo.jpg holiday/ "frames/*.png" clip.mp4 --output output/mine
   {prog} --config-file sor/ppa.yaml --input photo.jpg --opts MODEL.WEIGHTS my.pth
 
@@ -48,6 +61,7 @@ def build_parser(prog: str = "sor-ppa") -> argparse.ArgumentParser:
     tasks = parser.add_subparsers(dest="task", metavar="TASK", title="tasks")
     _saliency_options(_task_parser(tasks, prog, "saliency", _SALIENCY))
     _rank_options(_task_parser(tasks, prog, "rank", _RANK))
+    _fixation_options(_task_parser(tasks, prog, "fixation", _FIXATION))
     return parser
 
 
@@ -109,8 +123,48 @@ def _saliency_options(parser: argparse.ArgumentParser) -> None:
     _last_options(parser)
 
 
+def _fixation_options(parser: argparse.ArgumentParser) -> None:
+    _input_options(
+        parser, config=FIXATION_CONFIG, output="output/fixation", default="%(default)s"
+    )
+    add = parser.add_argument_group("results").add_argument
+    add("--type", "-t", nargs="+", default=None, metavar="TYPE",
+        help="overlay (colours over the picture), heat (colours alone), contours, map (grey), "
+             "density (an array .npy that sums to 1); several are possible; default: overlay")
+    add("--opacity", type=float, default=0.65, metavar="P",
+        help="of the colours in an overlay (default: %(default)s)")
+    add("--format", "-f", metavar="FORMAT",
+        help="png or jpg for pictures; mp4, mov, webm or png (numbered frames) for videos; "
+             "default: the picture's own, png for maps; mp4 for videos")
+    add("--bits", type=int, default=8, metavar="8|16", help="depth of maps (default: 8)")
+    add("--sheet", metavar="FILE", help="also one picture with originals and results (up to 12)")
+    add = parser.add_argument_group("network").add_argument
+    add("--weights", "--ckpt", "-c", metavar="FILE",
+        help="the same as --opts MODEL.WEIGHTS FILE; MSI-Net's published files too")
+    add("--preset", choices=("repository", "hub"),
+        help="how a picture is brought to the network: as MSI-Net was trained, or as its release "
+             "on model hubs does; default: the config's")
+    add("--batch-size", type=int, default=1, metavar="N", help="frames of a video at a time")
+    add("--backend", choices=("torch", "onnx"), default="torch",
+        help="onnx: run by onnxruntime, faster on a CPU; exported at the first use, then kept")
+    _last_options(parser)
+
+
 def _rank_options(parser: argparse.ArgumentParser) -> None:
     _input_options(parser, config="sor/tiny.yaml", output="output/rank", default="%(default)s")
+    add = parser.add_argument_group("what orders the objects").add_argument
+    add("--rank-by", choices=("network", "fixation"), default="network",
+        help="network: the ranking network itself; fixation: how much of a fixation map each "
+             "object holds")
+    add("--statistic", choices=("sum", "mean", "max"), default="sum",
+        help="with --rank-by fixation: of the map inside an object (default: %(default)s, its "
+             "share of the looks)")
+    add("--objects", metavar="JSON",
+        help="with --rank-by fixation: rank these instead of what the network finds: COCO "
+             "instances, or a results.json; pictures are matched by file name")
+    add("--fixation-config", default=FIXATION_CONFIG, metavar="FILE|NAME",
+        help="with --rank-by fixation (default: %(default)s)")
+    add("--fixation-weights", metavar="FILE", help="its weights; default: the bundled ones")
     add = parser.add_argument_group("results").add_argument
     add("--confidence-threshold", type=float, metavar="P",
         help="class probability from which something counts as an object; default: the config's")

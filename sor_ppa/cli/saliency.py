@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         SaliencyError: nothing could be done, or (``--strict``) an input failed.
     """
     options = cutout_options(args)
-    _check(args)
+    check_sheet(args)
     config_file, opts = config_for(args), config_options(args, options)
     cfg = inference_config(config_file, opts, device=args.device, max_pixels=args.max_pixels)
     refuse_training_start(args, config_file, cfg)
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         renderer.write_sheet(args.sheet)
     work.videos()
     work.webcams()
-    return work.report(_places(args, folder), time.perf_counter() - started)
+    return work.report(places_of(args, folder), time.perf_counter() - started)
 
 
 def cutout_options(args: argparse.Namespace) -> CutoutOptions:
@@ -101,8 +101,12 @@ def config_options(args: argparse.Namespace, options: CutoutOptions) -> list[str
     return pairs + args.opts
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Complaints that must not wait until a network is loaded."""
+def check_sheet(args: argparse.Namespace) -> None:
+    """Complaints that must not wait until a network is loaded.
+
+    Raises:
+        ConfigError: a batch without frames, or a sheet that is no picture.
+    """
     if args.batch_size < 1:
         raise ConfigError(f"--batch-size must be at least 1, got {args.batch_size}")
     if args.sheet and Path(args.sheet).suffix.lower() not in (".png", ".jpg", ".jpeg"):
@@ -123,7 +127,8 @@ def _check_types(options: CutoutOptions, sources: list[Source], seen: str) -> No
         logger.warning("JPEG has no transparency: rgba is written as PNG")
 
 
-def _places(args: argparse.Namespace, folder: SaliencyFolder) -> list[tuple[Path, str]]:
+def places_of(args: argparse.Namespace, folder: SaliencyFolder) -> list[tuple[Path, str]]:
+    """What there is to look at, each with its meaning."""
     names = ", ".join(f"*_{kind.name}" for kind in folder.options.types)
     places = [(folder.folder, names)]
     if args.sheet:

@@ -164,6 +164,8 @@ class FixationEvaluator(DatasetEvaluator):
         self._crew, self._writer = None, None
 
     def _report_missing(self, run: FixationRun) -> None:
+        for fault in self._truth.faults:
+            logger.warning("%s: left out: %s", self._name, fault)
         empty = sum(len(points) == 0 for points in self._truth.points)
         missing = len(self._truth.names) - empty - len(run.rows)
         if missing or empty:

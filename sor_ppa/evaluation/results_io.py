@@ -27,6 +27,8 @@ from sor_ppa.evaluation.rle import box_of_rle, encode_masks, segmentation_to_rle
 if TYPE_CHECKING:
     from detectron2.structures import Instances
 
+#: Share of the picture's fixation mass inside an object, where one ranked by it.
+GAZE_SHARE = "gaze_share"
 RANKED_FIELDS = ("pred_boxes", "scores", "pred_masks", "pred_ranks")
 FORMAT = "sor_ppa ranked instances"
 VERSION = 1
@@ -81,6 +83,8 @@ def instances_to_records(instances: Instances, image_id: Id) -> list[Record]:
     if instances.has("mask_scores"):
         columns["mask_score"] = instances.mask_scores.detach().cpu().double().tolist()
     columns["rank"] = instances.pred_ranks.detach().cpu().long().tolist()
+    if instances.has(GAZE_SHARE):
+        columns[GAZE_SHARE] = instances.get(GAZE_SHARE).detach().cpu().double().tolist()
     records = []
     for index, (box, mask) in enumerate(zip(boxes.tolist(), masks, strict=True)):
         record = {"image_id": image_id, "category_id": 1, "bbox": box}

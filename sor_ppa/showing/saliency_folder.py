@@ -70,6 +70,8 @@ class CutoutOptions:
 
     def picture_suffix(self, kind: OutputType, source: Source) -> str:
         """Ending of a result's file name, for a picture."""
+        if kind.kind == "density":
+            return ".npy"
         if kind.kind in ("rgba", "pyramid") or (kind.kind == "map" and self.bits == 16):
             return ".png"  # JPEG has no transparency, and 8 bits
         if self.format in _PICTURE_FORMATS:
@@ -84,8 +86,8 @@ class CutoutOptions:
             ConfigError: this type cannot be made of a video, or not in this format.
         """
         wanted = self.format if self.format != "jpg" else None
-        if kind.kind == "pyramid":
-            raise ConfigError("--type pyramid is for pictures, not for videos")
+        if kind.kind in ("pyramid", "density"):
+            raise ConfigError(f"--type {kind.kind} is for pictures, not for videos")
         if self.trim:
             raise ConfigError("--trim is for pictures: the frames of a video keep their size")
         if kind.has_alpha and wanted == "mp4":
@@ -109,6 +111,7 @@ class SaliencyFolder:
         options: what is made.
         info: what else the results depend on (config, weights ...).
         resume: keep the results that are there.
+        journal: name of the list.
 
     Raises:
         SaliencyError: an output would overwrite an input or another output.
@@ -124,8 +127,10 @@ class SaliencyFolder:
         options: CutoutOptions | None = None,
         info: dict[str, Any] | None = None,
         resume: bool = False,
+        journal: str = _JOURNAL,
     ) -> None:
         self.folder = Path(folder)
+        self._journal = journal
         self.options = options or CutoutOptions()
         kept = ("threshold", "reverse", "trim", "bits", "matting")
         self.info = {**(info or {}), **{key: getattr(self.options, key) for key in kept}}
@@ -139,15 +144,15 @@ class SaliencyFolder:
         self._older: set[str] = _files_of(old)
 
     @staticmethod
-    def own_paths(folder: str | os.PathLike[str]) -> tuple[str, ...]:
+    def own_paths(folder: str | os.PathLike[str], journal: str = _JOURNAL) -> tuple[str, ...]:
         """Files that earlier runs left in ``folder``: what a search should pass over."""
-        names = _files_of(_read_journal(Path(folder, _JOURNAL)))
+        names = _files_of(_read_journal(Path(folder, journal)))
         return tuple(os.path.join(folder, name) for name in sorted(names))
 
     @property
     def json_path(self) -> Path:
         """The list of what was made."""
-        return self.folder / _JOURNAL
+        return self.folder / self._journal
 
     def path(self, source: Source, kind: OutputType) -> Path:
         """The file of a result; for a video the place without the suffix."""

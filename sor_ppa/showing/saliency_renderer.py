@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sor_ppa.data.image_io import read_image, write_image
-from sor_ppa.errors import SaliencyError
+from sor_ppa.data.image_io import atomic_path, read_image, write_image
+from sor_ppa.errors import ImageError, SaliencyError
 from sor_ppa.showing.inputs import Source
 from sor_ppa.showing.saliency_folder import SaliencyFolder
 from sor_ppa.showing.video import VideoInfo, fitted
@@ -98,10 +98,11 @@ class SaliencyRenderer:
             if kind.kind != "pyramid":
                 drawn = np.ascontiguousarray(drawn[box])
             path = self.folder.path(source, kind)
-            write_image(path, drawn)
+            _write(path, drawn)
             written.append(path)
             if self._sheet is not None:
-                tiles.append(Tile(kind.name, (thumbnail(_visible(drawn), _SHEET_HEIGHT),)))
+                shown = thumbnail(self._shown(kind, drawn), _SHEET_HEIGHT)
+                tiles.append(Tile(kind.name, (shown,)))
         if self._sheet is not None and len(self._sheet) < _LARGEST_SHEET:
             self._sheet[source.label] = tiles
         self.folder.keep(source, written)
@@ -117,7 +118,8 @@ class SaliencyRenderer:
 
     def view(self, image: np.ndarray, taken: Taken) -> np.ndarray:
         """The first of the types, on a chequerboard if it is transparent."""
-        return _visible(self._drawn(self.options.types[0], image, taken))
+        kind = self.options.types[0]
+        return self._shown(kind, self._drawn(kind, image, taken))
 
     def write_sheet(self, path: str | os.PathLike[str]) -> None:
         """Pictures and their results side by side, one row a picture, of at most 12 pictures.
@@ -138,6 +140,10 @@ class SaliencyRenderer:
             seen = thumbnail(_modality(image, taken), _SHEET_HEIGHT)
             tiles.append(Tile(source.beside.kind if source.beside else "modality", (seen,)))
         return tiles
+
+    def _shown(self, kind: OutputType, drawn: np.ndarray) -> np.ndarray:
+        """A result as people see it: uint8 without transparency."""
+        return _visible(drawn)
 
     def _drawn(self, kind: OutputType, image: np.ndarray, taken: Taken) -> np.ndarray:
         if kind.kind == "pyramid":
@@ -209,6 +215,22 @@ def _modality(image: np.ndarray, taken: Taken) -> np.ndarray:
             "out, or use a config that sees depth, flow or thermal pictures"
         )
     return fitted(taken.modality, (image.shape[0], image.shape[1]))
+
+
+def _write(path: Path, drawn: np.ndarray) -> None:
+    """Writes a picture, or an array where the name says so; at once or not at all.
+
+    Raises:
+        ImageError: the disk is full or read-only.
+    """
+    if path.suffix != ".npy":
+        write_image(path, drawn)
+        return
+    try:
+        with atomic_path(path) as temporary:
+            np.save(temporary, drawn)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written: {error}") from error
 
 
 def _visible(drawn: np.ndarray) -> np.ndarray:

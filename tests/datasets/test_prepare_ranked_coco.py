@@ -296,3 +296,32 @@ def test_as_a_program(tmp_path: Path, repository: Path, child_environment: dict[
     assert done.returncode == 0, done.stderr
     assert "2 of 2 images" in done.stdout and "ranking: 100%" in done.stderr
     assert (tmp_path / "new" / "out.json").exists()
+
+
+@pytest.mark.parametrize("statistic", ["sum", "mean"])
+def test_ranked_by_a_fixation_network(tmp_path: Path, run: Run, statistic: str) -> None:
+    """The same function and network as `sor-ppa rank --rank-by fixation`."""
+    from sor_ppa import model_zoo
+    from sor_ppa.data.derived.ranks import rank_by_map
+    from sor_ppa.data.image_io import read_image
+    from sor_ppa.data.ranking.annotations import segmentation_to_mask
+    from sor_ppa.engine import Predictor
+
+    options = ["--fixation-model", "msinet/tiny.yaml", "--statistic", statistic]
+    assert run(*options, "--min-area", "0") == 0
+    content = json.loads((tmp_path / "out.json").read_text())
+    about = content["info"]["ranks"]
+    assert about["source"] == "derived" and about["parameters"]["network"] == "msinet/tiny.yaml"
+    cfg = model_zoo.get_config("msinet/tiny.yaml", trained=True)
+    cfg.MODEL.DEVICE = "cpu"
+    image = read_image(tmp_path / "images" / "a.png")
+    fixation = Predictor(cfg)(image)["fixation"].numpy()
+    items = [item for item in content["annotations"] if item["image_id"] == 10]
+    masks = [segmentation_to_mask(item["segmentation"], *image.shape[:2]) for item in items]
+    expected = rank_by_map(fixation, masks, statistic=statistic).tolist()
+    assert [item["rank"] for item in items] == expected
+
+
+def test_a_network_of_another_kind(tmp_path: Path, run: Run, capsys: pytest.CaptureFixture) -> None:
+    assert run("--fixation-model", "inspyrenet/tiny.yaml") in (1, 2)
+    assert "gives no fixation map" in capsys.readouterr().err

@@ -33,20 +33,22 @@ def scores_to_ranks(scores: Sequence[float] | np.ndarray, *, top: int = 5) -> np
 
 
 def object_mass(saliency: np.ndarray, mask: np.ndarray, *, statistic: str = "mean") -> float:
-    """Saliency of one object: mean (or sum) of the map (H, W) inside its mask (H, W).
+    """Saliency of one object: mean, sum or maximum of the map (H, W) inside its mask (H, W).
 
     An empty mask has mass 0.
 
     Raises:
-        ValueError: shapes differ, or ``statistic`` is neither "mean" nor "sum".
+        ValueError: shapes differ, or ``statistic`` is neither "mean" nor "sum" nor "max".
     """
     if saliency.shape != mask.shape:
         raise ValueError(f"map {saliency.shape} and mask {mask.shape} differ in size")
-    if statistic not in ("mean", "sum"):
-        raise ValueError(f"statistic must be 'mean' or 'sum', got {statistic!r}")
+    if statistic not in ("mean", "sum", "max"):
+        raise ValueError(f"statistic must be 'mean', 'sum' or 'max', got {statistic!r}")
     inside = saliency[mask]
     if inside.size == 0:
         return 0.0
+    if statistic == "max":
+        return float(inside.max())
     total = float(inside.sum(dtype=np.float64))
     return total / inside.size if statistic == "mean" else total
 
@@ -56,11 +58,24 @@ def rank_by_map(
 ) -> np.ndarray:
     """Ranks objects by the mean of a dense map inside each.
 
-    This is how binary saliency methods are commonly entered into ranking tables; with
-    ``statistic="sum"`` and a map of fixation points it counts the fixations on each object.
+    This is how binary saliency methods are commonly entered into ranking tables. With
+    ``statistic="sum"`` it counts the fixations on each object, or, of a fixation map, the share of
+    people's looks that each would get: the bridge from where people look to what they rank first.
     """
     scores = [object_mass(saliency, mask, statistic=statistic) for mask in masks]
     return scores_to_ranks(scores, top=top)
+
+
+def map_shares(saliency: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
+    """The share of a map's sum that lies inside each mask: float64 (R,) in 0 ... 1.
+
+    Of a fixation map: how much of the attention each object gets. Where masks overlap, the shares
+    may sum to more than 1; a map of zeros gives zeros.
+    """
+    total = float(np.sum(saliency, dtype=np.float64))
+    if total <= 0:
+        return np.zeros(len(masks))
+    return np.array([object_mass(saliency, mask, statistic="sum") / total for mask in masks])
 
 
 def fixation_scores(observers: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,7 +5,7 @@ The arithmetic is in :mod:`sor_ppa.data.derived.ranks`; here a rule is tied to i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from PIL import Image
 from sor_ppa.data.derived.fixation_points import read_fixation_points
 from sor_ppa.data.derived.ranks import fixation_scores, object_mass, prior_score
 from sor_ppa.data.files import files_by_stem
-from sor_ppa.data.image_io import read_grey
+from sor_ppa.data.image_io import read_grey, read_image
 from sor_ppa.errors import DataError
 
 Scorer = Callable[[str, Sequence[np.ndarray]], Sequence[float] | np.ndarray]
@@ -60,6 +60,30 @@ def map_rule(folder: str, *, statistic: str) -> Rule:
         "sum": "fixation points on the object, counted in a fixation map",
     }
     return Rule(words[statistic], {"statistic": statistic}, score)
+
+
+def network_rule(
+    paths: Mapping[str, str],
+    predict: Callable[[np.ndarray], np.ndarray],
+    *,
+    statistic: str,
+    name: str,
+) -> Rule:
+    """What a network's fixation map holds inside each object.
+
+    Args:
+        paths: picture of each stem.
+        predict: picture uint8 (H, W, 3), blue first -> map (H, W).
+        statistic: of :func:`~sor_ppa.data.derived.ranks.object_mass`.
+        name: of the network.
+    """
+
+    def score(stem: str, masks: Sequence[np.ndarray]) -> list[float]:
+        fixation = predict(read_image(paths[stem]))
+        return [object_mass(fixation, mask, statistic=statistic) for mask in masks]
+
+    text = f"{statistic} of a network's fixation map inside the object"
+    return Rule(text, {"network": name, "statistic": statistic}, score)
 
 
 def fixation_rule(path: str, *, zero_based: bool) -> Rule:

@@ -14,7 +14,6 @@ from sor_ppa.evaluation.gaze import areas, similarity
 from sor_ppa.evaluation.gaze.maps import (
     centre_bias,
     empirical_map,
-    fixation_counts,
     fourier_map,
 )
 
@@ -233,7 +232,7 @@ class _Mit(_Scorer):
     def _likeness(self) -> dict[str, float]:
         found: dict[str, float] = {}
         if self.wanted & {"CC", "SIM", "KLD"}:
-            people = fourier_map((fixation_counts(self.points, self.size_hw) > 0) * 1.0)
+            people = fourier_map(self.points, self.size_hw)
             found |= mit_likeness(self.map, people)
         if "IG" in self.wanted:
             found["IG"] = mit_information_gain(self.map, self._base(), self.pixels_once)
@@ -262,5 +261,5 @@ def mit_information_gain(fixation: np.ndarray, baseline: np.ndarray, pixels: np.
 
 
 def _share(values: np.ndarray) -> np.ndarray:
-    total = values.sum()
-    return values / total if total else np.full(values.shape, 1 / values.size)
+    """Divided by the sum; what lies below 0, which no picture does, is lifted first."""
+    return similarity.as_distribution(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 __all__ = [
@@ -47,7 +49,12 @@ def correlation(fixation: np.ndarray, empirical: np.ndarray) -> float:
     if fixation.min() == fixation.max():
         return 0.0
     first, second = (np.ravel(each - each.mean()) for each in (fixation, empirical))
-    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
+    # Not by BLAS, whose last bits depend on the number of threads.
+    both, one, other = (
+        float(np.einsum("i,i", *pair))
+        for pair in ((first, second), (first, first), (second, second))
+    )
+    return both / math.sqrt(one * other)
 
 
 def as_distribution(fixation: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from sor_ppa.data.files import in_threads
 from sor_ppa.data.fixation.points import fixation_points
 from sor_ppa.data.image_io import image_size
-from sor_ppa.errors import DataError
+from sor_ppa.errors import DataError, SaliencyError
 from sor_ppa.evaluation.gaze.maps import matlab_resize
 from sor_ppa.evaluation.gaze.pooled import PooledFixations
 from sor_ppa.evaluation.gaze.scoring import OTHER_IMAGES, Others, Rules, score_image
@@ -26,13 +26,15 @@ class FixationTruth:
         names: image ids, in the order of the set.
         points: int64 (K, 2) of each image; images without any are not scored.
         sizes: (height, width) of each.
+        faults: a line for each image whose files cannot be used; it counts as one without
+            fixations.
 
     Args:
         records: dataset dicts with fixations.
         rules: what is computed.
 
     Raises:
-        DataError: no image has fixations, an id is used twice, or files are faulty.
+        DataError: no image has fixations, or an id is used twice.
     """
 
     def __init__(self, records: Sequence[Mapping[str, Any]], rules: Rules) -> None:
@@ -41,10 +43,13 @@ class FixationTruth:
         if len(set(self.names)) < len(self.names):
             twice = sorted({name for name in self.names if self.names.count(name) > 1})
             raise DataError([f"image_id {name!r} is used twice" for name in twice])
-        self.sizes = in_threads(_size, records)
-        self.points = in_threads(fixation_points, records)
+        read = in_threads(_read, records)
+        self.sizes = [size for size, _, _ in read]
+        self.points = [points for _, points, _ in read]
+        self.faults = [fault for _, _, fault in read if fault]
         if not any(len(points) for points in self.points):
-            raise DataError(["none of the images has a fixation: there is nothing to score"])
+            text = "none of the images has a fixation: there is nothing to score"
+            raise DataError([text, *self.faults])
         self.index = {name: index for index, name in enumerate(self.names)}
         self._pool = PooledFixations(self.points, self.sizes)
 
@@ -74,6 +79,16 @@ class FixationTruth:
             # There maps are pictures, which cannot overshoot their range.
             return matlab_resize(fixation, size_hw).clip(fixation.min(), fixation.max())
         return cv2.resize(fixation, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _read(record: Mapping[str, Any]) -> tuple[tuple[int, int], np.ndarray, str]:
+    """Size and points of an image, or why there are none."""
+    nothing = np.zeros((0, 2), np.int64)
+    try:
+        size = _size(record)
+        return size, fixation_points({**record, "height": size[0], "width": size[1]}), ""
+    except SaliencyError as error:
+        return (1, 1), nothing, str(error)
 
 
 def _size(record: Mapping[str, Any]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sor_ppa.data.derived.ranks import (
     fixation_scores,
+    map_shares,
     object_mass,
     prior_score,
     rank_by_fixations,
@@ -74,7 +75,7 @@ def test_mass_refuses_nonsense() -> None:
     with pytest.raises(ValueError, match="differ in size"):
         object_mass(np.zeros((H, W)), np.zeros((W, H), bool))
     with pytest.raises(ValueError, match="'mean' or 'sum', got 'max'"):
-        object_mass(np.zeros((H, W)), box(0, 1, 0, 1), statistic="max")
+        object_mass(np.zeros((H, W)), box(0, 1, 0, 1), statistic="median")
 
 
 def test_rank_by_map() -> None:
@@ -182,3 +183,19 @@ def test_prior_likes_large_and_central() -> None:
     assert rank_by_prior([small, corner, central, nothing]).tolist() == [2, 3, 1, 0]
     assert rank_by_prior([small, corner, central], top=1).tolist() == [0, 0, 1]
     assert rank_by_prior([]).tolist() == []
+
+
+def test_the_largest_value_inside() -> None:
+    saliency = np.arange(H * W, dtype=float).reshape(H, W)
+    mask = box(0, 2, 0, 3)
+    assert object_mass(saliency, mask, statistic="max") == saliency[1, 2]
+    assert object_mass(saliency, np.zeros((H, W), bool), statistic="max") == 0
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-7])
+def test_shares_of_a_map(factor: float) -> None:
+    saliency = np.ones((H, W)) * factor
+    masks = [box(0, H, 0, W), box(0, H, 0, W // 4), np.zeros((H, W), bool)]
+    assert map_shares(saliency, masks).tolist() == pytest.approx([1, 0.25, 0])
+    assert map_shares(saliency * 0, masks).tolist() == [0, 0, 0]
+    assert map_shares(saliency, []).shape == (0,)
