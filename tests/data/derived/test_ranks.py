@@ -74,7 +74,7 @@ def test_mass_is_the_mean_inside() -> None:
 def test_mass_refuses_nonsense() -> None:
     with pytest.raises(ValueError, match="differ in size"):
         object_mass(np.zeros((H, W)), np.zeros((W, H), bool))
-    with pytest.raises(ValueError, match="'mean' or 'sum', got 'max'"):
+    with pytest.raises(ValueError, match="or 'max', got 'median'"):
         object_mass(np.zeros((H, W)), box(0, 1, 0, 1), statistic="median")
 
 
