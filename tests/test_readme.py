@@ -51,6 +51,7 @@ SMALL_RUN = {
     "INPUT.DENSE.TRAIN_SIZE": "(64, 64)",
     "INPUT.DENSE.TEST_SIZE": "(64, 64)",
     "INPUT.DENSE.LR_SIZE": "(64, 64)",
+    "INPUT.FIXATION.SIZE": "(64, 96)",
     "SOLVER.IMS_PER_BATCH": 2,
     "SOLVER.STEPS": "(1,)",
     "DATALOADER.NUM_WORKERS": 0,
@@ -99,6 +100,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("photos", "depth", "frames"):
         shutil.copytree(data.image_root, folder / name)
     (folder / "ranked.json").write_text(json.dumps(document))
+    looks = {entry["file_name"]: [[[40, 30, 200], [60, 50, 200]]] for entry in document["images"]}
+    (folder / "gaze.json").write_text(json.dumps(looks))
     plain = {**document, "info": {}}
     plain["annotations"] = [
         {k: v for k, v in a.items() if k != "rank"} for a in document["annotations"]
@@ -218,6 +221,8 @@ def _runnable(command: str, resumed: bool) -> list[str]:
         words += ["--repeat", "1", "--size", "64", "96", "--count", "20", "--quick"]
         if "unsupervised" in words:
             words += ["--only", "crf", "--workers", "1"]
+        elif "fixation" in words:
+            words += ["--only", "metrics", "--workers", "1"]
         elif {"dense", "metrics"} & set(words):
             words += ["--only", "speed", "--networks", "res2net50", "--no-onnx"]
         else:
@@ -231,7 +236,7 @@ def test_commands(workspace: Path, block: list[str]) -> None:
         _run(_runnable(command, "--resume" in command), workspace)
 
 
-@pytest.mark.parametrize("code", _blocks("python"), ids=["rank", "saliency"])
+@pytest.mark.parametrize("code", _blocks("python"), ids=["rank", "saliency", "fixation"])
 def test_python(workspace: Path, code: str) -> None:
     out = _run([sys.executable, "-W", "ignore", "-c", code], workspace)
     for line in out.splitlines():
