@@ -21,6 +21,7 @@ from sor_ppa.data.benchmarks import BENCHMARKS
 from sor_ppa.data.extra import register_extra
 from sor_ppa.data.ranking import load_ranked_coco
 from tests.data.benchmark_sets import write_set
+from tests.data.fixation.gaze_sets import write_gaze_set
 from tests.data.scripts import script
 from tests.data.sets import (
     coco_object,
@@ -102,8 +103,9 @@ def test_every_command_runs(workplace: Path, repository: Path) -> None:
     assert made == {"bear", "cow"}
     assert len(list((workplace / "datasets/vsod/DAVIS-TE/optical").glob("*/*.jpg"))) == 4
     names = {path.stem for path in (workplace / "ranked").glob("*.json")}
-    assert names == {"assr_test", "irsr_test", "prior", "maps", "counts", "gaze", "few"}
-    for name in ("prior", "maps", "counts", "gaze"):
+    assert names == {"assr_test", "irsr_test", "prior", "maps", "counts", "gaze", "looks", "few"}
+    assert (workplace / "gaze/maps/a.png").is_file()
+    for name in ("prior", "maps", "counts", "gaze", "looks"):
         (item,) = load_ranked_coco(f"ranked/{name}.json", "coco/images", strict=True)
         assert sorted(entry["gt_rank"] for entry in item["annotations"]) == [1, 2], name
 
@@ -146,7 +148,7 @@ def test_ranked_example_and_its_use(repository: Path) -> None:
     (item,) = load_ranked_coco("beach/train.json", "beach/images", strict=True)
     assert [entry["gt_rank"] for entry in item["annotations"]] == [1, 2, 0]
     assert item["annotations"][0]["segmentation"] == [polygon(80, 60, 280, 360)]
-    assert len(register(blocks(repository, "yaml")[2], blocks(repository, "python")[1])) == 1
+    assert len(register(blocks(repository, "yaml")[3], blocks(repository, "python")[1])) == 1
 
 
 @pytest.mark.usefixtures("beach")
@@ -164,6 +166,16 @@ def test_example_of_folders_with_more_than_pictures(repository: Path) -> None:
         "thermal_file_name": "night/thermal/street.jpg",
     }
     assert [frame["video_id"] for frame in DatasetCatalog.get("clips")] == ["bear"] * 3
+
+
+@pytest.mark.usefixtures("beach")
+def test_example_of_a_set_with_fixations(repository: Path) -> None:
+    write_gaze_set(Path("gaze"), 101)
+    Path("gaze/image").rename("gaze/pictures")
+    Path("gaze/fixations.json").rename("gaze/looks.json")
+    dicts = register(blocks(repository, "yaml")[2], blocks(repository, "python")[0])
+    assert len(dicts) == 100 and len(DatasetCatalog.get("gaze_val")) == 1
+    assert dicts[0]["fixations"].shape == (6, 2)
 
 
 def test_generated_parts_are_up_to_date(repository: Path) -> None:
@@ -188,4 +200,4 @@ def test_every_set_is_in_the_readme(repository: Path) -> None:
 
 def test_settings_of_the_example_are_safe_yaml(repository: Path) -> None:
     names = [yaml.safe_load(text)["DATASETS"]["EXTRA"][0][0] for text in blocks(repository, "yaml")]
-    assert names == ["beach_masks", "clips", "beach_train"]
+    assert names == ["beach_masks", "clips", "gaze_train", "beach_train"]
