@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import time
-from pathlib import Path
 
-from sor_ppa.cli.saliency import check_sheet, places_of
-from sor_ppa.cli.sources import Run, find_sources
+from sor_ppa.cli.folder_run import check_early, run_folder
+from sor_ppa.cli.sources import find_sources
 from sor_ppa.engine.inference_config import inference_config
-from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError
 from sor_ppa.showing.fixation_renderer import FixationRenderer
 from sor_ppa.showing.saliency_folder import CutoutOptions, SaliencyFolder
@@ -25,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         SaliencyError: nothing could be done, or (``--strict``) an input failed.
     """
-    check_sheet(args)
+    check_early(args)
     if not 0 <= args.opacity <= 1:
         raise ConfigError(f"--opacity must lie in 0 ... 1, got {args.opacity}")
     options = CutoutOptions(types=_types(args), bits=args.bits, format=args.format)
@@ -38,17 +35,7 @@ def run(args: argparse.Namespace) -> int:
         info={**info, "opacity": args.opacity},
     )  # fmt: skip
     renderer = FixationRenderer(folder, opacity=args.opacity, sheet=bool(args.sheet))
-    predictor = Predictor(
-        cfg, half=args.half, fused=args.fast, allow_pickle=args.allow_pickle, backend=args.backend
-    )
-    work = Run(args, sources, predictor, renderer, folder.save)
-    started = time.perf_counter()
-    work.pictures()
-    if args.sheet and any(outcome.result for outcome in work.outcomes):
-        renderer.write_sheet(Path(args.sheet))
-    work.videos()
-    work.webcams()
-    return work.report(places_of(args, folder), time.perf_counter() - started)
+    return run_folder(args, sources, cfg, renderer)
 
 
 def config_options(args: argparse.Namespace) -> list[str]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
 from pathlib import Path
 
+from sor_ppa.cli.folder_run import check_early, run_folder
 from sor_ppa.cli.modalities import (
     config_for,
     refuse_training_start,
     seen_kind,
     sources_with,
 )
-from sor_ppa.cli.sources import Run
 from sor_ppa.engine.inference_config import inference_config
-from sor_ppa.engine.predictor import Predictor
 from sor_ppa.errors import ConfigError
 from sor_ppa.showing.inputs import Source
 from sor_ppa.showing.saliency_folder import CutoutOptions, SaliencyFolder
@@ -32,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         SaliencyError: nothing could be done, or (``--strict``) an input failed.
     """
     options = cutout_options(args)
-    check_sheet(args)
+    check_early(args)
     config_file, opts = config_for(args), config_options(args, options)
     cfg = inference_config(config_file, opts, device=args.device, max_pixels=args.max_pixels)
     refuse_training_start(args, config_file, cfg)
@@ -44,17 +42,7 @@ def run(args: argparse.Namespace) -> int:
         args.output, sources=sources, options=options, info=info, resume=args.resume
     )
     renderer = SaliencyRenderer(folder, sheet=bool(args.sheet))
-    predictor = Predictor(
-        cfg, half=args.half, fused=args.fast, allow_pickle=args.allow_pickle, backend=args.backend
-    )
-    work = Run(args, sources, predictor, renderer, folder.save)
-    started = time.perf_counter()
-    work.pictures()
-    if args.sheet and any(outcome.result for outcome in work.outcomes):
-        renderer.write_sheet(args.sheet)
-    work.videos()
-    work.webcams()
-    return work.report(places_of(args, folder), time.perf_counter() - started)
+    return run_folder(args, sources, cfg, renderer)
 
 
 def cutout_options(args: argparse.Namespace) -> CutoutOptions:
@@ -101,18 +89,6 @@ def config_options(args: argparse.Namespace, options: CutoutOptions) -> list[str
     return pairs + args.opts
 
 
-def check_sheet(args: argparse.Namespace) -> None:
-    """Complaints that must not wait until a network is loaded.
-
-    Raises:
-        ConfigError: a batch without frames, or a sheet that is no picture.
-    """
-    if args.batch_size < 1:
-        raise ConfigError(f"--batch-size must be at least 1, got {args.batch_size}")
-    if args.sheet and Path(args.sheet).suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise ConfigError(f"--sheet must end in .png or .jpg, got {args.sheet}")
-
-
 def _check_types(options: CutoutOptions, sources: list[Source], seen: str) -> None:
     """Complaints about types that these inputs, or this network, do not have."""
     kinds = {source.kind for source in sources}
@@ -125,12 +101,3 @@ def _check_types(options: CutoutOptions, sources: list[Source], seen: str) -> No
         logger.warning("--format %s is for videos, and no input is one", options.format)
     if options.format == "jpg" and any(kind.has_alpha for kind in options.types):
         logger.warning("JPEG has no transparency: rgba is written as PNG")
-
-
-def places_of(args: argparse.Namespace, folder: SaliencyFolder) -> list[tuple[Path, str]]:
-    """What there is to look at, each with its meaning."""
-    names = ", ".join(f"*_{kind.name}" for kind in folder.options.types)
-    places = [(folder.folder, names)]
-    if args.sheet:
-        places.insert(0, (Path(args.sheet), "originals and results side by side"))
-    return [(path, meaning) for path, meaning in places if path.exists()]

@@ -122,12 +122,13 @@ class _Scorer:
         others: Others | None,
         place: int,
         baseline: np.ndarray | None,
+        density: np.ndarray | None = None,
     ) -> None:
         self.map, self.points, self.rules = fixation, points, rules
         self.size_hw = (fixation.shape[0], fixation.shape[1])
         self.others = others or Others()
         self.rng = np.random.default_rng([rules.seed, place])
-        self.baseline = baseline
+        self.baseline, self.density = baseline, density
         self.pixels_once = np.unique(points, axis=0)
         self.wanted = set(rules.metrics)
 
@@ -152,18 +153,7 @@ class _Scorer:
 
 
 class _Tuebingen(_Scorer):
-    def __init__(
-        self,
-        fixation: np.ndarray,
-        points: np.ndarray,
-        rules: Rules,
-        others: Others | None,
-        place: int,
-        baseline: np.ndarray | None,
-        density: np.ndarray | None,
-    ) -> None:
-        super().__init__(fixation, points, rules, others, place, baseline)
-        self.density = density
+    """Every fixation counts, and so does every pixel."""
 
     def _areas(self) -> dict[str, float]:
         values = areas.fixated(self.map, self.points)

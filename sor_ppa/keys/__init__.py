@@ -1,0 +1,1 @@
+"""Every config key that sor_ppa adds, by system, one comment a key."""
