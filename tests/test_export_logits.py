@@ -84,7 +84,7 @@ def livelier(network: nn.Module) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize("name", ["CoRNet", "A2S"])
+@pytest.mark.parametrize("name", [pytest.param("CoRNet", marks=pytest.mark.slow), "A2S"])
 def test_same_numbers(name: str, tmp_path: Path) -> None:
     cfg = small_config(name)
     network = small_network(cfg)

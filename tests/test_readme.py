@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,7 +231,16 @@ def _runnable(command: str, resumed: bool) -> list[str]:
     return words
 
 
-@pytest.mark.parametrize("block", _program_blocks(), ids=lambda block: block[0].split()[1])
+# Blocks that take a minute and more, whose programs have tests of their own.
+LONG = ("tools/convert_checkpoint.py", "tools/train_unsupervised.py")
+
+
+def _marked(block: list[str]) -> Any:  # noqa: ANN401 - pytest's own
+    name = block[0].split()[1]
+    return pytest.param(block, id=name, marks=pytest.mark.slow if name in LONG else ())
+
+
+@pytest.mark.parametrize("block", [_marked(block) for block in _program_blocks()])
 def test_commands(workspace: Path, block: list[str]) -> None:
     for command in block:
         _run(_runnable(command, "--resume" in command), workspace)

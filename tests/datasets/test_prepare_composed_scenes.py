@@ -198,6 +198,7 @@ def test_ranked_coco_file(made: Path) -> None:
             assert annotation["area"] == pytest.approx(mask.sum(), rel=0.05)
 
 
+@pytest.mark.slow
 def test_same_files_with_any_number_of_workers(pairs: Path, made: Path, tmp_path: Path) -> None:
     line = arguments(pairs, tmp_path / "two", "--count", "6", "--workers", "2")
     process = start(tmp_path / "log", *line)

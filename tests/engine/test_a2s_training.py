@@ -111,9 +111,13 @@ def run(name: str, epoch: int, *, modality: bool) -> dict[str, Any]:
     return found
 
 
+SLOW = ("midnet", "cornet", "a2s_d")
+
+
 @pytest.mark.parametrize(
     "case",
-    [pytest.param(name, marks=pytest.mark.slow if name == "midnet" else ()) for name in CASES],
+    # Minutes of CPU time in all: the longest ones, and one of two alike.
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CASES],
 )
 def test_three_steps(case: str, golden: dict[str, np.ndarray]) -> None:
     name, epoch, modality = CASES[case]

@@ -34,6 +34,7 @@ def dense_cfg(pictures: tuple[str, str], tmp_path: Path) -> MakeCfg:
     return lambda run, *changes: dense.make_cfg(pictures, tmp_path / run, *changes)
 
 
+@pytest.mark.slow
 def test_eight_pictures_are_learnt_by_heart(dense_cfg: MakeCfg, pictures: tuple[str, str]) -> None:
     cfg = dense_cfg(
         "run", *dense.STILL, "SOLVER.IMS_PER_BATCH", "8", "SOLVER.MAX_ITER", "120",
@@ -62,7 +63,7 @@ def _state(trainer: Trainer) -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("amp", ["False", "True"])
+@pytest.mark.parametrize("amp", ["False", pytest.param("True", marks=pytest.mark.slow)])
 def test_a_killed_and_resumed_run_ends_bit_for_bit_equal(dense_cfg: MakeCfg, amp: str) -> None:
     changes = ("SOLVER.AMP.ENABLED", amp)
     whole = Trainer(dense_cfg("whole", *changes))

@@ -12,6 +12,7 @@ from sor_ppa.engine import Trainer
 from tests.composed import make_composed
 
 
+@pytest.mark.slow
 def test_six_pictures(tmp_path: Path) -> None:
     scenes = make_composed(tmp_path / "scenes")
     cfg = model_zoo.get_config("sor/tiny.yaml", trained=True)

@@ -79,7 +79,7 @@ def _kill(trainer: Any) -> None:
             "a2s/a2s-rgb-tiny.yaml",
             ("MODEL.A2S.FROZEN_EPOCHS", 2, "INPUT.DENSE.MODALITIES", ("depth",)),
         ),
-        ("a2s/cornet-rgb-tiny.yaml", ()),
+        pytest.param("a2s/cornet-rgb-tiny.yaml", (), marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_and_resumed_run_ends_bit_for_bit_equal(

@@ -16,7 +16,8 @@ NETWORKS = golden.load("a2s_networks.npz")
 LOSSES = golden.load("a2s_losses.npz")
 SEEDS = {"eval": ((1,), (2,)), "train": ((1, 3), (2, 4))}
 # The float32 goldens lie this far from float64; midnet's eval mode is relative.
-BARS = {("a2s", "eval"): 1e-5, ("a2s", "train"): 1e-3, ("midnet", "train"): 2e-3}
+# 1e-5 of the largest value else. Kinds of CPU differ by 2e-5 in the logits of a2s.
+BARS = {("a2s", "eval"): 1e-4, ("a2s", "train"): 1e-3, ("midnet", "train"): 2e-3}
 STACKS = {
     "c": LOSSES["rgb"],
     "d": np.concatenate([LOSSES["rgb"], LOSSES["modal"]], 1),
@@ -31,7 +32,8 @@ def probability(name: str) -> Tensor:
 def run(network: nn.Module, name: str, mode: str, inputs: list[Tensor]) -> list[Tensor]:
     """All outputs in one of the modes."""
     filled(network, name).train(mode == "train")
-    with torch.no_grad():
+    # Without oneDNN, whose rounding differs from one kind of CPU to another.
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
         outputs = network(*inputs)
     return [outputs[key] for key in OUTPUTS] if isinstance(outputs, dict) else [outputs]
 

@@ -286,6 +286,7 @@ for clip in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     """Six times the frames (each 0.9 MB, and its map 1.2 MB) may cost a few frames more."""
     lengths = (20, 120)

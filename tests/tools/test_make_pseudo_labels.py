@@ -139,7 +139,9 @@ def group_is_gone(group: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_stopped_in_the_middle(
     tmp_path: Path, arguments: list[str], child_environment: dict[str, str], number: signal.Signals
 ) -> None:

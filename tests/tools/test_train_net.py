@@ -106,6 +106,7 @@ def test_train_then_evaluate_in_one_and_in_two_processes(train_net: TrainNet) ->
     assert records
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(train_net: TrainNet) -> None:
     # Steps so small that rounding in the first does not grow in the later ones.
     steady = ("MODEL.SOR.TRANSFORMER.DROPOUT", "0.0", "SOLVER.BASE_LR", "1e-7")
@@ -120,6 +121,7 @@ def test_two_processes_have_the_losses_of_one(train_net: TrainNet) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_kill_does_not_show_in_the_weights(train_net: TrainNet) -> None:
     # Dropout, flips and workers as users have them, and steps large enough to matter.
     lively = ("SOLVER.BASE_LR", "1e-4", "SOLVER.WARMUP_ITERS", "0", "DATASETS.TEST", "()")

@@ -106,6 +106,7 @@ def check_maps(parts: dict[str, Tensor], mode: str) -> None:
         np.testing.assert_allclose(ours, expected, rtol=0, atol=bar, err_msg=name)
 
 
+@pytest.mark.slow
 def test_in_double_precision(network: MIDNet) -> None:
     with torch.no_grad():
         outputs = network.double().eval().maps(images(1).double(), modalities(2).double())
