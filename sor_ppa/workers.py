@@ -42,7 +42,19 @@ def process_pool(
 
 def _start(initializer: Callable[..., None], *arguments: Any) -> None:
     end_with_parent()
+    one_thread_each()
     initializer(*arguments)
+
+
+def one_thread_each() -> None:
+    """Lets NumPy's matrix products take one core: the other ones have a process of their own.
+
+    Without the package threadpoolctl (scikit-learn brings it) they keep as many as they find.
+    """
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
 
 
 def end_with_parent() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 
 from sor_ppa.evaluation.fixation import FLAVOURS, PooledFixations, Rules, choose
 from sor_ppa.evaluation.gaze.scoring import Others, score_image
+from sor_ppa.workers import process_pool
 
 _SIZE = (480, 640)
 _FIXATIONS = 30
@@ -29,7 +29,7 @@ def metrics(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _row(flavour: str, count: int, workers: int) -> dict[str, Any]:
     wall = time.perf_counter()
     shares = [range(start, count, workers) for start in range(workers)]
-    with ProcessPoolExecutor(workers) as pool:
+    with process_pool(workers, torch.set_num_threads, 1) as pool:
         seconds = list(pool.map(_score_share, [flavour] * workers, [count] * workers, shares))
     wall = time.perf_counter() - wall
     busy = sum(seconds)
@@ -45,7 +45,6 @@ def _row(flavour: str, count: int, workers: int) -> dict[str, Any]:
 
 def _score_share(flavour: str, count: int, places: range) -> float:
     """CPU seconds for a share of the images; making them up does not count."""
-    torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     height, width = _SIZE
     points = [
