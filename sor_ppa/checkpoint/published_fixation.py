@@ -26,6 +26,11 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+# First numbers of the first kernel, by channel: torchvision's own training, and Caffe's (as Keras
+# prints them; files differ in the order of the channels).
+_FIRST_OF_V1 = (-0.5537, 0.1755, 0.3130)
+_FIRST_OF_CAFFE = (0.4800, 0.5504, 0.4295)
+_FIRST_TOLERANCE = 1e-3
 _SHOWN = 10
 _ADAM = re.compile(r"/Adam(_\d+)?$|(^|/)beta[12]_power$")
 
@@ -131,17 +136,11 @@ def _adapt_hybrid(state: Mapping[str, Any]) -> dict[str, Any]:
 def _adapt_vgg(state: Mapping[str, Any]) -> dict[str, Any]:
     """Torchvision's and timm's VGG-16, whose inputs may have been divided by a deviation.
 
-    The file of Caffe's numbers (``IMAGENET1K_FEATURES``) has a classifier of NaN, since it has no
-    valid one; that of torchvision's own training has a real one. There the deviation is folded
-    into the first kernel, so that the network sees grey levels minus a mean in both cases.
+    That of torchvision's own training (``IMAGENET1K_V1``, timm's ``tv_in1k``) was; there the
+    deviation is folded into the first kernel, so that the network sees grey levels minus a mean in
+    both cases.
     """
-    rest = [v for name, v in state.items() if not name.startswith("features.")]
-    if not rest:
-        raise CheckpointError(
-            "this VGG-16 has no classifier, by which Caffe's numbers (IMAGENET1K_FEATURES: NaN) "
-            "and torchvision's own (IMAGENET1K_V1) are told apart; take the whole file"
-        )
-    is_caffe = any(bool(torch.isnan(torch.as_tensor(value)).any()) for value in rest)
+    is_caffe = _is_caffe(state)
     index, adapted = 0, {}
     for name, _, _ in _encoder_layers():
         for part in ("weight", "bias"):
@@ -154,6 +153,29 @@ def _adapt_vgg(state: Mapping[str, Any]) -> dict[str, Any]:
     adapted["encoder.conv1_1.weight"] = (first.double() / deviation).to(first.dtype)
     mean = 255 * torch.tensor(_IMAGENET_MEAN, dtype=torch.float64)
     return {**adapted, MEAN: mean.float()}
+
+
+def _is_caffe(state: Mapping[str, Any]) -> bool:
+    """Whether a VGG-16 has Caffe's numbers (``IMAGENET1K_FEATURES``).
+
+    By its first numbers; where they are others (trained on), by its classifier, which is NaN in
+    Caffe's file since that has no valid one.
+
+    Raises:
+        CheckpointError: it cannot be told.
+    """
+    first = np.asarray(torch.as_tensor(state["features.0.weight"])[0, :, 0, 0].double())
+    for known, answer in ((_FIRST_OF_V1, False), (_FIRST_OF_CAFFE, True)):
+        if any(np.abs(first - np.array(k)).max() < _FIRST_TOLERANCE for k in (known, known[::-1])):
+            return answer
+    rest = [v for name, v in state.items() if not name.startswith("features.")]
+    if not rest:
+        raise CheckpointError(
+            "this VGG-16 has neither the numbers of a known one nor a classifier, by which Caffe's "
+            "(IMAGENET1K_FEATURES: NaN) and torchvision's own (IMAGENET1K_V1) are told apart; take "
+            "the whole file"
+        )
+    return any(bool(torch.isnan(torch.as_tensor(value)).any()) for value in rest)
 
 
 #: First match wins.

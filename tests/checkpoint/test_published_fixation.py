@@ -23,6 +23,8 @@ from sor_ppa.errors import CheckpointError
 from tests.checkpoint.tensorflow import writers
 from tests.modeling.msinet import GOLDEN, filled_state, golden_image, key_table
 
+MEAN_AND_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
 
 @functools.cache
 def ours_state() -> dict[str, Tensor]:
@@ -141,7 +143,20 @@ def test_torchvisions_vgg_sees_the_same_as_in_torchvision(tmp_path: Path) -> Non
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
 
 
-MEAN_AND_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+@pytest.mark.parametrize(
+    ("first", "mean"),
+    [
+        ((-0.553731, 0.175484, 0.313026), tuple(255 * v for v in MEAN_AND_STD[0])),
+        ((0.480015, 0.550379, 0.429471), CAFFE_MEAN),
+        ((0.429471, 0.550379, 0.480015), CAFFE_MEAN),
+    ],
+)
+def test_known_ones_without_classifier(first: tuple, mean: tuple) -> None:
+    state = vgg(0.0)
+    del state["classifier.0.bias"]
+    state["features.0.weight"][0, :, 0, 0] = torch.tensor(first)
+    found = convert(state, recognise(state))[0]
+    assert found["pixel_mean"].tolist() == pytest.approx(mean)
 
 
 def test_a_vgg_that_could_be_either(tmp_path: Path) -> None:
