@@ -232,7 +232,7 @@ def _runnable(command: str, resumed: bool) -> list[str]:
 
 
 # Blocks that take a minute and more, whose programs have tests of their own.
-LONG = ("tools/convert_checkpoint.py", "tools/train_unsupervised.py")
+LONG = ("tools/convert_checkpoint.py", "tools/train_net.py", "tools/train_unsupervised.py")
 
 
 def _marked(block: list[str]) -> Any:  # noqa: ANN401 - pytest's own

@@ -212,6 +212,7 @@ def test_other_seeds_give_other_scenes(pairs: Path, made: Path, tmp_path: Path) 
     assert contents(tmp_path / "out")[first] != contents(made)[first]
 
 
+@pytest.mark.slow
 def test_goes_on_after_a_kill(pairs: Path, made: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     victim = start(tmp_path / "log", *arguments(pairs, output, "--count", "4000"))

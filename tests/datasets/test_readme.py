@@ -83,6 +83,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("forget_data_sets")
 def test_every_command_runs(workplace: Path, repository: Path) -> None:
     found = commands(repository)
     assert len(found) >= 12

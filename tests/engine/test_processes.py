@@ -81,6 +81,7 @@ def test_two_processes_give_the_losses_of_one(start: Start, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_a_run(start: Start, tmp_path: Path) -> None:
     length = ("SOLVER.MAX_ITER", "200", "SOLVER.CHECKPOINT_PERIOD", "7")
     whole = start("whole", *length)

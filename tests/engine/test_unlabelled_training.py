@@ -45,6 +45,7 @@ def iou(predict: Predictor, root: Path) -> float:
     return float(np.mean(found))
 
 
+@pytest.mark.slow
 def test_cornet_learns_16_pictures_by_heart_in_20_steps(make_cfg: MakeCfg, ellipses: Path) -> None:
     """As published, but for the size, from a random encoder."""
     trainer = Trainer(make_cfg("a2s/cornet-rgb.yaml", "run", "SOLVER.CHECKPOINT_PERIOD", 100))

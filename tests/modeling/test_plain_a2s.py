@@ -53,7 +53,8 @@ def test_a2s(mode: str) -> None:
     check(outputs, "a2s", mode, (4,))
 
 
-@pytest.mark.parametrize("mode", ["eval", pytest.param("train", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["eval", "train"])
 def test_midnet(mode: str) -> None:
     rgb, other = SEEDS[mode]
     outputs = run(PlainMIDNet(), "midnet", mode, [images(*rgb), modalities(*other)])

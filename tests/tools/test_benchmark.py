@@ -46,6 +46,7 @@ def run(repository: Path, child_environment: dict[str, str]) -> Run:
     return call
 
 
+@pytest.mark.slow
 def test_ranking(run: Run, tmp_path: Path) -> None:
     done = run(
         "--task", "ranking", "--config-file", "sor/tiny.yaml", "--repeat", "1",

@@ -78,6 +78,7 @@ def test_parts(
     assert module().run(options(only=only)) == expected
 
 
+@pytest.mark.slow
 def test_crf_counts_pictures_a_second() -> None:
     pytest.importorskip("scipy")
     rows = module("unsupervised_crf").crf(options())
